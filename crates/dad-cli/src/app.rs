@@ -1,19 +1,55 @@
-//! The command with the agents, nodes and handlers of an application.
+//! The command with what a program adds to it.
 
-use std::sync::OnceLock;
+use std::any::Any;
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
-use dad_core::AgentDefinition;
-use dad_events::Handler;
-use dad_project::User;
+use dad_core::{AgentDefinition, Definition, FlowDefinition};
+use dad_events::{Handler, IntoObserver};
+use dad_models::{ModelClient, Models, OfflineClient};
+use dad_project::{Project, User};
+use dad_run::RunContextBuilder;
 use dad_runner::NodeRegistry;
 
-/// The command with what a project adds to it.
+/// The command with what a program adds to it: nodes, agents and flows in Rust, handlers of events, clients, observers, and
+/// subcommands of its own.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+/// use std::sync::Arc;
+///
+/// struct Pool; // such as connections to a database, for the program's own nodes
+///
+/// fn main() -> ExitCode {
+///     dad_cli::App::new()
+///         .nodes(dad_nodes::builtin_nodes())
+///         .resource(Arc::new(Pool))
+///         .command("greet", "Say hello", |words| {
+///             println!("hello {words:?}");
+///             ExitCode::SUCCESS
+///         })
+///         .run()
+/// }
+/// ```
 pub struct App {
     pub(crate) nodes: NodeRegistry,
-    pub(crate) agents: Vec<(String, AgentDefinition)>,
+    pub(crate) definitions: Vec<(String, Definition)>,
     pub(crate) handlers: Box<dyn Fn() -> Vec<Handler> + Send + Sync>,
+    pub(crate) commands: Vec<OwnCommand>,
+    models: Option<Models>,
+    contexts: Vec<ContextHook>,
     /// Whose process this is, once it was asked.
     pub(crate) user: OnceLock<User>,
+}
+
+type ContextHook = Box<dyn Fn(RunContextBuilder) -> RunContextBuilder + Send + Sync>;
+
+/// A subcommand of a program.
+pub(crate) struct OwnCommand {
+    pub(crate) name: String,
+    pub(crate) about: String,
+    pub(crate) execute: Box<dyn Fn(Vec<OsString>) -> ExitCode + Send + Sync>,
 }
 
 impl Default for App {
@@ -28,8 +64,11 @@ impl App {
     pub fn new() -> Self {
         Self {
             nodes: dad_nodes::builtin_nodes(),
-            agents: Vec::new(),
+            definitions: Vec::new(),
             handlers: Box::new(Vec::new),
+            commands: Vec::new(),
+            models: None,
+            contexts: Vec::new(),
             user: OnceLock::new(),
         }
     }
@@ -44,7 +83,14 @@ impl App {
     /// An agent that `run agent NAME` finds before it looks for files.
     #[must_use]
     pub fn agent(mut self, name: impl Into<String>, agent: AgentDefinition) -> Self {
-        self.agents.push((name.into(), agent));
+        self.definitions.push((name.into(), agent.definition().clone()));
+        self
+    }
+
+    /// A flow that `run flow NAME` finds before it looks for files.
+    #[must_use]
+    pub fn flow(mut self, name: impl Into<String>, flow: FlowDefinition) -> Self {
+        self.definitions.push((name.into(), flow.definition().clone()));
         self
     }
 
@@ -53,6 +99,80 @@ impl App {
     pub fn handlers(mut self, handlers: impl Fn() -> Vec<Handler> + Send + Sync + 'static) -> Self {
         self.handlers = Box::new(handlers);
         self
+    }
+
+    /// The client that is asked for models, in the place of the one that the project configures. `--replay` and a cassette
+    /// still come before it.
+    #[must_use]
+    pub fn models(mut self, client: impl ModelClient + 'static) -> Self {
+        self.models = Some(Models::new(client));
+        self
+    }
+
+    /// As [`models`](Self::models), a client that opens no connection: runs without network take it too.
+    #[must_use]
+    pub fn offline_models(mut self, client: impl OfflineClient + 'static) -> Self {
+        self.models = Some(Models::offline(client));
+        self
+    }
+
+    /// A client or pool for the nodes of every run, found again by its type.
+    #[must_use]
+    pub fn resource<T: Any + Send + Sync>(self, resource: Arc<T>) -> Self {
+        self.context(move |context| context.resource(Arc::clone(&resource)))
+    }
+
+    /// An observer of every run.
+    #[must_use]
+    pub fn observe(self, observer: impl IntoObserver + Clone + Send + Sync + 'static) -> Self {
+        self.context(move |context| context.observe(observer.clone()))
+    }
+
+    /// A change to the context of every run that the command starts or resumes, before the options of its command line.
+    #[must_use]
+    pub fn context(
+        mut self,
+        change: impl Fn(RunContextBuilder) -> RunContextBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.contexts.push(Box::new(change));
+        self
+    }
+
+    /// A subcommand of the program, with a line about it for the help. It is given the words behind its name, and options in
+    /// them are its own.
+    #[must_use]
+    pub fn command(
+        mut self,
+        name: impl Into<String>,
+        about: impl Into<String>,
+        execute: impl Fn(Vec<OsString>) -> ExitCode + Send + Sync + 'static,
+    ) -> Self {
+        self.commands.push(OwnCommand {
+            name: name.into(),
+            about: about.into(),
+            execute: Box::new(execute),
+        });
+        self
+    }
+
+    /// A project with what this program adds to all projects.
+    pub(crate) fn extended(&self, project: Project) -> Project {
+        let mut project = project.nodes(self.nodes.clone());
+        for (name, definition) in &self.definitions {
+            project = project.built_in_definition(name, definition.clone());
+        }
+        match &self.models {
+            Some(models) => project.shared_models(models.clone()),
+            None => project,
+        }
+    }
+
+    /// A context with what this program adds to all contexts.
+    pub(crate) fn changed(&self, context: RunContextBuilder) -> RunContextBuilder {
+        let changes = self.contexts.iter();
+        changes
+            .fold(context, |context, change| change(context))
+            .register_event_handlers((self.handlers)())
     }
 }
 

@@ -79,9 +79,9 @@ impl Project {
             let program = compile(&definition, &run.root_id, self.node_registry(), None);
             return program.map(Some).map_err(ProjectError::from);
         }
-        let built_in = self.agents_built_in().iter();
-        let compiled = built_in.filter_map(|(_, agent)| {
-            let definition = adopted(agent.definition(), &models, self.secrets()).ok()?;
+        let built_in = self.definitions_built_in().iter();
+        let compiled = built_in.filter_map(|(_, definition)| {
+            let definition = adopted(definition, &models, self.secrets()).ok()?;
             compile(&definition, &run.root_id, self.node_registry(), None).ok()
         });
         let mut of_root =

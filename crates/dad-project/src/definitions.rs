@@ -63,7 +63,9 @@ impl Project {
     /// The names of the agents there are: those that are built in, then those in files.
     #[must_use]
     pub fn agents(&self) -> Vec<String> {
-        let built_in = self.agents_built_in().iter().map(|(name, _)| name.clone());
+        let built_in = self.definitions_built_in().iter();
+        let built_in = built_in.filter(|(_, definition)| definition.kind == DefinitionKind::Agent);
+        let built_in = built_in.map(|(name, _)| name.clone());
         built_in.chain(self.agents_in_files()).collect()
     }
 
@@ -88,11 +90,16 @@ impl Project {
     /// # Errors
     /// If there is none, or its file has problems.
     pub fn agent(&self, name: &str) -> Result<FoundDefinition, ProjectError> {
-        let built_in = self.agents_built_in().iter().find(|(known, _)| known == name);
-        if let Some((_, agent)) = built_in {
-            return Ok(FoundDefinition::built_in(agent.definition(), name));
+        match self.built_in_of(name, DefinitionKind::Agent) {
+            Some(agent) => Ok(FoundDefinition::built_in(agent, name)),
+            None => self.load_kind(&self.agent_file(name)?, name, DefinitionKind::Agent),
         }
-        self.load_kind(&self.agent_file(name)?, name, DefinitionKind::Agent)
+    }
+
+    fn built_in_of(&self, name: &str, kind: DefinitionKind) -> Option<&Definition> {
+        let mut built_in = self.definitions_built_in().iter();
+        let found = built_in.find(|(known, definition)| known == name && definition.kind == kind);
+        found.map(|(_, definition)| definition)
     }
 
     /// The file of an agent.
@@ -108,13 +115,17 @@ impl Project {
         })
     }
 
-    /// The flow in a file, which need not lie in the project.
+    /// The flow in a file, which need not lie in the project, or the one that is built in by that name.
     ///
     /// # Errors
     /// If it cannot be read, has problems, or is an agent.
     pub fn flow(&self, file: impl AsRef<Path>) -> Result<FoundDefinition, ProjectError> {
         let file = file.as_ref();
-        self.load_kind(file, &name_of(file), DefinitionKind::Flow)
+        let name = file.to_string_lossy();
+        match self.built_in_of(&name, DefinitionKind::Flow) {
+            Some(flow) => Ok(FoundDefinition::built_in(flow, &name)),
+            None => self.load_kind(file, &name_of(file), DefinitionKind::Flow),
+        }
     }
 
     /// The definition in a file, checked: an agent that lies as those of a project do is called after its directory, every

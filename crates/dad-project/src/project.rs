@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use dad_core::{AgentDefinition, Budget, RunId, SecretRegistry};
+use dad_core::{AgentDefinition, Budget, Definition, FlowDefinition, RunId, SecretRegistry};
 use dad_models::{ModelClient, Models, OfflineClient, ReplayClient, ReplayNote};
 use dad_run::{Catalog, Dirs, ReplayFrom, ReplaySource, RunEntry, RunView};
 use dad_runner::NodeRegistry;
@@ -25,7 +25,7 @@ pub struct Project {
     names_environment: bool,
     secrets: SecretRegistry,
     nodes: NodeRegistry,
-    agents: Vec<(String, AgentDefinition)>,
+    built_in: Vec<(String, Definition)>,
     run_root: Option<PathBuf>,
     run_root_subpath: Option<String>,
     pub(crate) client: Client,
@@ -77,7 +77,7 @@ impl Project {
             secrets: known_secrets(&root, &config, user.all_variables()),
             config: Arc::new(config),
             nodes: dad_nodes::builtin_nodes(),
-            agents: Vec::new(),
+            built_in: Vec::new(),
             run_root: None,
             run_root_subpath: None,
             client: Client::Configured,
@@ -132,22 +132,39 @@ impl Project {
 
     /// An agent that is built into the program; it is found before one in a file.
     #[must_use]
-    pub fn built_in(mut self, name: impl Into<String>, agent: AgentDefinition) -> Self {
-        self.agents.push((name.into(), agent));
+    pub fn built_in(self, name: impl Into<String>, agent: AgentDefinition) -> Self {
+        self.built_in_definition(name, agent.definition().clone())
+    }
+
+    /// A flow that is built into the program; it is found by its name before a file of that name.
+    #[must_use]
+    pub fn built_in_flow(self, name: impl Into<String>, flow: FlowDefinition) -> Self {
+        self.built_in_definition(name, flow.definition().clone())
+    }
+
+    /// An agent or flow that is built into the program, as its definition says.
+    #[must_use]
+    pub fn built_in_definition(mut self, name: impl Into<String>, definition: Definition) -> Self {
+        self.built_in.push((name.into(), definition));
         self
     }
 
     /// A client that answers what models are asked, in the place of the one that the environment says.
     #[must_use]
-    pub fn models(mut self, client: impl ModelClient + 'static) -> Self {
-        self.client = Client::Given(Models::new(client));
-        self
+    pub fn models(self, client: impl ModelClient + 'static) -> Self {
+        self.shared_models(Models::new(client))
     }
 
     /// As [`models`](Self::models), a client that opens no connection: runs without network take it too.
     #[must_use]
-    pub fn offline_models(mut self, client: impl OfflineClient + 'static) -> Self {
-        self.client = Client::Given(Models::offline(client));
+    pub fn offline_models(self, client: impl OfflineClient + 'static) -> Self {
+        self.shared_models(Models::offline(client))
+    }
+
+    /// As [`models`](Self::models), a client that others share.
+    #[must_use]
+    pub fn shared_models(mut self, models: Models) -> Self {
+        self.client = Client::Given(models);
         self
     }
 
@@ -243,10 +260,10 @@ impl Project {
         &self.nodes
     }
 
-    /// The agents that are built into the program.
+    /// The agents and flows that are built into the program.
     #[must_use]
-    pub fn agents_built_in(&self) -> &[(String, AgentDefinition)] {
-        &self.agents
+    pub fn definitions_built_in(&self) -> &[(String, Definition)] {
+        &self.built_in
     }
 
     /// The directories of the project and its runs.

@@ -117,7 +117,7 @@ impl Execute for AgentArgs {
 
 impl Execute for FlowArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
-        let project = app.project_of(&self.file, &self.options.place)?;
+        let project = app.project_of_flow(&self.file, &self.options.place)?;
         let found = project.flow(&self.file)?;
         run(app, project, &found, &self.options)
     }

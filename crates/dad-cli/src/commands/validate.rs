@@ -134,7 +134,7 @@ fn subjects(app: &App, name: Option<&str>, place: &Place) -> Result<(Project, Ve
     let Some(name) = name else {
         return all_subjects(app.project(place)?);
     };
-    if let Some(number) = app.agents.iter().position(|(known, _)| known == name) {
+    if let Some(number) = app.definitions.iter().position(|(known, _)| known == name) {
         return Ok((app.project_or_here(place)?, vec![Subject::BuiltIn(number)]));
     }
     if ElementId::new(name).is_ok() {
@@ -159,7 +159,7 @@ fn all_subjects(project: Project) -> Result<(Project, Vec<Subject>), CommandErro
         Ok(Subject::File(file, name))
     });
     let mut subjects = files.collect::<Result<Vec<_>, CommandError>>()?;
-    subjects.extend((0..project.agents_built_in().len()).map(Subject::BuiltIn));
+    subjects.extend((0..project.definitions_built_in().len()).map(Subject::BuiltIn));
     if subjects.is_empty() {
         let message = format!("there are no agents in `{}`", project.root().display());
         return Err(
@@ -193,8 +193,7 @@ fn verdict(app: &App, subject: &Subject, project_root: &Path) -> Verdict {
             }
         }
         Subject::BuiltIn(number) => {
-            let (name, agent) = &app.agents[*number];
-            let definition = agent.definition();
+            let (name, definition) = &app.definitions[*number];
             let root_id = definition
                 .root_id
                 .clone()

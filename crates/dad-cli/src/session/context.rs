@@ -31,9 +31,9 @@ pub(crate) fn with_listeners(
     no_input: bool,
 ) -> RunContextBuilder {
     let interactive = !no_input && is_interactive();
-    let context = context
+    let context = app
+        .changed(context)
         .observe(Arc::new(NotedProgress::new(notes)))
-        .register_event_handlers((app.handlers)())
         .interactive(interactive);
     if interactive {
         context.register_event_handlers(ask_at_terminal(app.nodes.clone()))

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dad_core::{Definition, DefinitionKind};
 use dad_project::{Project, ProjectError, User};
 use dad_run::SetupError;
 
@@ -53,12 +54,21 @@ impl App {
         Ok(self.added_to(project, place))
     }
 
-    /// A project with the nodes and agents of this program.
-    fn added_to(&self, project: Project, place: &Place) -> Project {
-        let mut project = project.nodes(self.nodes.clone());
-        for (name, agent) in &self.agents {
-            project = project.built_in(name, agent.clone());
+    /// The project of a flow: that of its file, or for one that is built in the one around the current directory.
+    pub(crate) fn project_of_flow(&self, flow: &Path, place: &Place) -> Result<Project, CommandError> {
+        let is_built_in = |(name, definition): &(String, Definition)| {
+            Path::new(name) == flow && definition.kind == DefinitionKind::Flow
+        };
+        if self.definitions.iter().any(is_built_in) {
+            self.project_or_here(place)
+        } else {
+            self.project_of(flow, place)
         }
+    }
+
+    /// A project with what this program adds, and with the run root of the command line.
+    fn added_to(&self, project: Project, place: &Place) -> Project {
+        let mut project = self.extended(project);
         if let Some(root) = &place.run_root {
             project = project.run_root(root);
         }
