@@ -73,6 +73,15 @@ impl App {
         }
     }
 
+    /// The user whose projects are opened; by default the one that the environment of the process describes.
+    #[must_use]
+    pub fn user_is(self, user: User) -> Self {
+        Self {
+            user: OnceLock::from(user),
+            ..self
+        }
+    }
+
     /// The nodes definitions may use.
     #[must_use]
     pub fn nodes(mut self, nodes: NodeRegistry) -> Self {
@@ -139,7 +148,7 @@ impl App {
     }
 
     /// A subcommand of the program, with a line about it for the help. It is given the words behind its name, and options in
-    /// them are its own.
+    /// them are its own. A name that the command or the program has already is an error when a command line is read.
     #[must_use]
     pub fn command(
         mut self,

@@ -1,13 +1,15 @@
 //! The command line: its commands, and the way from the arguments of this process to an exit code.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 use dad_terminal::print_line;
 
-use crate::app::App;
+use crate::app::{App, OwnCommand};
 use crate::commands::Execute;
 use crate::commands::answer::AnswerArgs;
 use crate::commands::cancel::CancelArgs;
@@ -119,8 +121,42 @@ impl App {
     /// Reads the command line of this process and executes its command.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        let cli = match Cli::try_parse() {
-            Ok(cli) => cli,
+        self.run_from(std::env::args_os())
+    }
+
+    /// Executes the command of a command line, whose first word is the name of the program.
+    #[must_use]
+    pub fn run_from(self, words: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+        // The command makes a runtime of its own, which cannot wait within another.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let error = CommandError::usage("runtime", "the command was started within a runtime of Tokio");
+            error.with_hint("call `App::run_async`, and await it").show();
+            return ExitCode::from(exit_code::BUG);
+        }
+        self.execute(words.into_iter().map(Into::into).collect())
+    }
+
+    /// As [`run_from`](Self::run_from), within a runtime of Tokio: the command executes on a thread of its own. A command that has
+    /// begun goes on to its end also if the future is dropped.
+    pub async fn run_async(self, words: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let (ended, end) = tokio::sync::oneshot::channel();
+        // A thread of the runtime itself would count as within it.
+        std::thread::spawn(move || {
+            let _ = ended.send(self.execute(words));
+        });
+        end.await.unwrap_or_else(|_| ExitCode::from(exit_code::BUG))
+    }
+
+    fn execute(self, words: Vec<OsString>) -> ExitCode {
+        if let Some(name) = self.doubled_command() {
+            let message = format!("the program adds a subcommand `{name}`, and there is one of that name");
+            CommandError::usage("command_name", message).show();
+            return ExitCode::from(exit_code::BUG);
+        }
+        let cli = match self.read(words) {
+            Ok(Read::BuiltIn(cli)) => cli,
+            Ok(Read::Own(command, words)) => return (command.execute)(words),
             Err(error) => return show_usage(&error),
         };
         let command = cli.command.arguments();
@@ -139,6 +175,54 @@ impl App {
                     error.show();
                 }
                 ExitCode::from(error.exit_code)
+            }
+        }
+    }
+}
+
+/// A command line that was read.
+enum Read<'a> {
+    BuiltIn(Cli),
+    /// A subcommand of the program, and the words behind its name.
+    Own(&'a OwnCommand, Vec<OsString>),
+}
+
+impl App {
+    /// The name of a subcommand that the program adds although there is one.
+    fn doubled_command(&self) -> Option<&str> {
+        let built_in = Cli::command();
+        let mut known: HashSet<&str> = built_in.get_subcommands().map(clap::Command::get_name).collect();
+        known.insert("help");
+        let mut names = self.commands.iter().map(|own| own.name.as_str());
+        names.find(|name| !known.insert(name))
+    }
+
+    fn read(&self, words: Vec<OsString>) -> Result<Read<'_>, clap::Error> {
+        const WORDS: &str = "words";
+        let mut known = Cli::command();
+        for own in &self.commands {
+            let words = Arg::new(WORDS)
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(OsString))
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true);
+            let command = clap::Command::new(own.name.clone()).about(own.about.clone());
+            // Options, help among them, are the program's own.
+            known = known.subcommand(command.disable_help_flag(true).arg(words));
+        }
+        let mut matches = known.try_get_matches_from(words)?;
+        let own = matches
+            .subcommand_name()
+            .and_then(|name| self.commands.iter().find(|own| own.name == name));
+        match own {
+            None => Ok(Read::BuiltIn(Cli::from_arg_matches_mut(&mut matches)?)),
+            Some(own) => {
+                let (_, mut given) = matches.remove_subcommand().unzip();
+                let words = given
+                    .as_mut()
+                    .and_then(|given| given.remove_many::<OsString>(WORDS));
+                Ok(Read::Own(own, words.into_iter().flatten().collect()))
             }
         }
     }
