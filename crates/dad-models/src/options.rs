@@ -87,14 +87,34 @@ impl CallOptions {
             });
             return Err(format!("the option `{name}` is not known{note}"));
         }
-        for (name, value) in written {
-            let only = Map::from_iter([(name.clone(), value.clone())]);
-            if let Err(error) = serde_json::from_value::<Self>(only.into()) {
-                let reason = dad_core::in_words(&error);
-                return Err(format!("the option `{name}` cannot be {value}: {reason}"));
-            }
+        let options: Self =
+            serde_path_to_error::deserialize(Value::Object(written.clone())).map_err(|error| {
+                let place = error.path().to_string();
+                let name = place.split(['.', '[']).next().unwrap_or_default();
+                let value = written.get(name).unwrap_or(&Value::Null);
+                let reason = dad_core::in_words(error.inner());
+                format!("the option `{name}` cannot be {value}: {reason}")
+            })?;
+        match options.out_of_range() {
+            Some(problem) => Err(problem),
+            None => Ok(options),
         }
-        serde_json::from_value(Value::Object(written.clone())).map_err(|error| dad_core::in_words(&error))
+    }
+
+    /// The problem of a number that no provider takes.
+    fn out_of_range(&self) -> Option<String> {
+        let ranges = [
+            ("temperature", self.temperature, 0.0, 2.0),
+            ("top_p", self.top_p, 0.0, 1.0),
+            ("presence_penalty", self.presence_penalty, -2.0, 2.0),
+            ("frequency_penalty", self.frequency_penalty, -2.0, 2.0),
+        ];
+        ranges.into_iter().find_map(|(name, value, least, most)| {
+            let value = value.filter(|value| !(least..=most).contains(value))?;
+            Some(format!(
+                "the option `{name}` cannot be {value}: it lies between {least} and {most}"
+            ))
+        })
     }
 
     /// The names of all options.

@@ -94,6 +94,12 @@ async fn an_option_is_sent_or_refused() {
             "did you mean `temperature`?",
         ),
         (
+            "openai",
+            CHAT,
+            json!({ "temperature": 9 }),
+            "the option `temperature` cannot be 9: it lies between 0 and 2",
+        ),
+        (
             "google",
             GOOGLE,
             json!({ "temperature": "hot" }),
