@@ -288,25 +288,26 @@ mod tests {
         );
     }
 
+    /// A row of a model that reasons.
+    fn reasoning_model(provider: &str, more: Value) -> Value {
+        let mut model = json!({
+            "litellm_provider": provider, "mode": "chat", "max_input_tokens": 1, "supports_reasoning": true,
+        });
+        if let (Some(model), Value::Object(more)) = (model.as_object_mut(), more) {
+            model.extend(more);
+        }
+        model
+    }
+
     #[test]
     fn thinking_follows_the_provider() {
-        let model = |provider: &str, more: Value| {
-            let mut model = json!({
-                "litellm_provider": provider, "mode": "chat", "max_input_tokens": 1, "supports_reasoning": true,
-            });
-            for (name, value) in more.as_object().unwrap() {
-                model[name] = value.clone();
-            }
-            model
-        };
+        let model = reasoning_model;
         let made = made_of(&json!({
             "budget": model("anthropic", json!({})),
             "adaptive": model("anthropic", json!({ "supports_adaptive_thinking": true, "thinking_always_on": false })),
             "always": model("anthropic", json!({ "supports_adaptive_thinking": true, "thinking_always_on": true })),
             "o": model("openai", json!({ "supports_none_reasoning_effort": true, "supports_low_reasoning_effort": false })),
             "o1": model("openai", json!({})),
-            "gpt": model("openai", json!({})),
-            "gpt-pro": model("openai", json!({ "supports_none_reasoning_effort": false })),
             "chat": model("openai", json!({ "supports_reasoning": false })),
             "gemini/gemini-2.5-x": model("gemini", json!({})),
             "gemini/gemini-3.1-x": model("gemini", json!({})),
@@ -334,7 +335,6 @@ mod tests {
             ),
             ("openai/o", json!("effort"), json!(["none", "medium", "high"])),
             ("openai/o1", json!("effort"), json!(["low", "medium", "high"])),
-            ("openai/gpt", json!("effort"), json!(["low", "medium", "high"])),
             ("openai/chat", json!("none"), Value::Null),
             (
                 "gemini/gemini-2.5-x",
@@ -362,16 +362,28 @@ mod tests {
                 "{name}"
             );
         }
-        // One that always reasons takes no sampling parameters.
+    }
+
+    #[test]
+    fn a_model_of_openai_that_always_reasons_takes_no_sampling_parameters() {
+        let model = reasoning_model;
+        let made = made_of(&json!({
+            "rests": model("openai", json!({ "supports_none_reasoning_effort": true })),
+            "pro": model("openai", json!({ "supports_none_reasoning_effort": false })),
+            "unsaid": model("openai", json!({})),
+            "o1": model("openai", json!({})),
+            "gpt-5-chat": model("openai", json!({ "supports_none_reasoning_effort": false })),
+            "claude": model("anthropic", json!({ "supports_adaptive_thinking": true, "thinking_always_on": true })),
+        }));
         for (name, sampling) in [
-            ("openai/o", Value::Null),
+            ("openai/rests", Value::Null),
+            ("openai/pro", json!(false)),
+            ("openai/unsaid", Value::Null),
             ("openai/o1", json!(false)),
-            ("openai/gpt", Value::Null),
-            ("openai/gpt-pro", json!(false)),
-            ("openai/chat", Value::Null),
-            ("anthropic/always", Value::Null),
+            ("openai/gpt-5-chat", Value::Null),
+            ("anthropic/claude", Value::Null),
         ] {
-            assert_eq!(capabilities(name)["sampling"], sampling, "{name}");
+            assert_eq!(made[name]["capabilities"]["sampling"], sampling, "{name}");
         }
     }
 }

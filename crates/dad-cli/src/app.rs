@@ -92,14 +92,14 @@ impl App {
     /// An agent that `run agent NAME` finds before it looks for files.
     #[must_use]
     pub fn agent(mut self, name: impl Into<String>, agent: AgentDefinition) -> Self {
-        self.definitions.push((name.into(), agent.definition().clone()));
+        self.definitions.push((name.into(), agent.into()));
         self
     }
 
     /// A flow that `run flow NAME` finds before it looks for files.
     #[must_use]
     pub fn flow(mut self, name: impl Into<String>, flow: FlowDefinition) -> Self {
-        self.definitions.push((name.into(), flow.definition().clone()));
+        self.definitions.push((name.into(), flow.into()));
         self
     }
 
@@ -168,7 +168,7 @@ impl App {
     pub(crate) fn extended(&self, project: Project) -> Project {
         let mut project = project.nodes(self.nodes.clone());
         for (name, definition) in &self.definitions {
-            project = project.built_in_definition(name, definition.clone());
+            project = project.built_in(name, definition.clone());
         }
         match &self.models {
             Some(models) => project.shared_models(models.clone()),

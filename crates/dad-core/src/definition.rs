@@ -239,6 +239,12 @@ macro_rules! definition_newtype {
             }
         }
 
+        impl From<$name> for Definition {
+            fn from(definition: $name) -> Self {
+                Arc::unwrap_or_clone(definition.0)
+            }
+        }
+
         impl TryFrom<Definition> for $name {
             type Error = Definition;
 

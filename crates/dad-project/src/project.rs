@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use dad_core::{AgentDefinition, Budget, Definition, FlowDefinition, RunId, SecretRegistry};
+use dad_core::{Budget, Definition, RunId, SecretRegistry};
 use dad_models::{ModelClient, Models, OfflineClient, ReplayClient, ReplayNote};
 use dad_run::{Catalog, Dirs, ReplayFrom, ReplaySource, RunEntry, RunView};
 use dad_runner::NodeRegistry;
@@ -130,22 +130,10 @@ impl Project {
         self
     }
 
-    /// An agent that is built into the program; it is found before one in a file.
+    /// An agent or flow that is built into the program; it is found by its name before one in a file.
     #[must_use]
-    pub fn built_in(self, name: impl Into<String>, agent: AgentDefinition) -> Self {
-        self.built_in_definition(name, agent.definition().clone())
-    }
-
-    /// A flow that is built into the program; it is found by its name before a file of that name.
-    #[must_use]
-    pub fn built_in_flow(self, name: impl Into<String>, flow: FlowDefinition) -> Self {
-        self.built_in_definition(name, flow.definition().clone())
-    }
-
-    /// An agent or flow that is built into the program, as its definition says.
-    #[must_use]
-    pub fn built_in_definition(mut self, name: impl Into<String>, definition: Definition) -> Self {
-        self.built_in.push((name.into(), definition));
+    pub fn built_in(mut self, name: impl Into<String>, definition: impl Into<Definition>) -> Self {
+        self.built_in.push((name.into(), definition.into()));
         self
     }
 

@@ -1,4 +1,4 @@
-//! What no protocol can send: it contradicts what is known about the model, or the request itself.
+//! Checks of requests that hold for all protocols: what contradicts the facts about the model, or the request itself.
 
 use super::asked::Asked;
 use super::parts::{MediaKind, kind_of_file};

@@ -193,7 +193,7 @@ fn models_of_the_user_stand_behind_those_of_the_project() {
     let file = dir.path().join("models.yaml");
     let entries = "- { name: corp/a, provider: corp, model: a, base_url: 'http://corp.test/v1', ca_file: corp.pem }\n- { name: openai/gpt-5.5, window: 7 }\n\
                    - { name: here/b, window: 9 }\n";
-    std::fs::write(&file, entries).unwrap();
+    super::write(&file, entries);
     let of_project = |entries: &str| project(entries).unwrap().with_user_file(&file).unwrap();
 
     let catalog = of_project("[{ name: here/b, base_url: 'http://here.test', window: 5 }]");

@@ -6,16 +6,19 @@ mod looking;
 
 use super::*;
 
+/// Writes a file as a user has it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test makes the files that a user would have"
+)]
+fn write(file: &Path, text: &str) {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+}
+
 fn project(models: &str) -> Result<ModelCatalog, ModelError> {
     let dir = tempfile::tempdir().unwrap();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test makes the files that a user would have"
-    )]
-    {
-        std::fs::create_dir(dir.path().join(".dhenara")).unwrap();
-        std::fs::write(dir.path().join(FILE), models).unwrap();
-    }
+    write(&dir.path().join(FILE), models);
     ModelCatalog::load(dir.path())
 }
 
