@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::asked::Asked;
 use crate::catalog::Protocol;
 use crate::error::ModelError;
-use crate::request::{Message, MessageFile, NativeTurn, Role};
+use crate::request::{Message, MessageFile, NativeTurn, Role, is_media};
 
 /// A part of a message.
 pub(super) enum Part<'a> {
@@ -113,9 +113,7 @@ impl<'a> Asked<'a> {
         if file.bytes.is_empty() && file.len == 0 {
             return Err(self.unfit(format!("the file `{}` is empty", file.name)));
         }
-        // Providers look at the content: a name may say something else.
-        let found = infer::get(&file.bytes).map(|kind| kind.mime_type());
-        let media_type = found.filter(|found| is_media(found)).unwrap_or(&file.media_type);
+        let media_type = file.content_type();
         match std::str::from_utf8(&file.bytes) {
             Ok(text) if !is_media(media_type) => Ok(Part::Text(format!("{}:\n{text}", file.name).into())),
             _ => Ok(Part::Media(Media {
@@ -138,12 +136,6 @@ impl<'a> Asked<'a> {
     pub(super) fn tool_name(message: &'a Message) -> &'a str {
         message.tool_calls.first().map_or("", |call| call.name.as_str())
     }
-}
-
-/// Whether a file is sent as it is: providers refuse most that is neither image, sound nor PDF, and read every text.
-fn is_media(media_type: &str) -> bool {
-    let as_it_is = ["image/", "audio/", "video/", "application/pdf"];
-    as_it_is.iter().any(|kind| media_type.starts_with(kind)) && media_type != "image/svg+xml"
 }
 
 /// The name of a protocol in messages.

@@ -328,7 +328,8 @@ impl<'a> Conversation<'a> {
     async fn call_provider(&self, number: u32) -> Result<ModelResponse, NodeError> {
         let model = &self.request.model;
         let price = self.client.price(model).ok().flatten();
-        let bound = CallBound::new(&self.request, price, self.client.max_output(model));
+        let (window, longest) = (self.client.window(model), self.client.max_output(model));
+        let bound = CallBound::new(&self.request, price, window, longest);
         // What the budgets allow is known when it is reserved.
         let (longest, unpayable) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
         let reservation = self
