@@ -70,7 +70,7 @@ fn problem(place: &str, code: &'static str, message: impl Into<String>) -> Setti
 }
 
 /// Whether no template stands in a value. A few others count as if one did.
-fn is_fixed(value: &Value) -> bool {
+pub(super) fn is_fixed(value: &Value) -> bool {
     match value {
         Value::String(text) => is_fixed_text(text),
         Value::Array(items) => items.iter().all(is_fixed),

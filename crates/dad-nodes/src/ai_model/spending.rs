@@ -3,13 +3,15 @@
 use dad_core::Usage;
 use dad_models::{
     Message, MessageFile, ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Models, Price,
-    Role,
+    Role, ToolSpec,
 };
 use dad_run::{Available, Estimate};
 use dad_runner::{NodeError, RunSetup};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::AIModelNodeSettings;
+use super::{AIModelNodeSettings, Tool};
+use crate::ai_model::answer::StructuredSchema;
+use crate::ai_model::checks::is_fixed;
 use crate::model_error::node_error;
 use crate::tokens::estimated;
 
@@ -264,8 +266,10 @@ pub(super) fn check_models(settings: &AIModelNodeSettings, setup: &RunSetup<'_>)
     let client = models.client(setup.is_offline).map_err(|error| refused(&error))?;
     let mut unusable = Vec::new();
     for name in settings.models.iter().filter(|name| !name.contains('$')) {
+        // Without a key, too: it may be there where the definition runs.
+        check_options(client, name, settings)?;
         match client.check(name) {
-            Ok(()) => check_options(client, name, settings)?,
+            Ok(()) => {}
             Err(error @ ModelError::KeyNotAllowed { .. }) => return Err(node_error(&error)),
             // Another model may be asked instead.
             Err(error) => unusable.push(node_error(&error)),
@@ -294,19 +298,40 @@ fn check_options(
     settings: &AIModelNodeSettings,
 ) -> Result<(), NodeError> {
     let config = settings.model_call_config.clone().unwrap_or_default();
-    let is_fixed = |text: &String| !text.contains('$');
+    let schema = config.structured_output.as_ref().map(|output| &output.schema);
+    let schema = schema.filter(|schema| is_fixed(schema));
+    let schema = schema.and_then(|schema| StructuredSchema::new(schema, 0).ok());
+    let written = json!([config.options, config.metadata, config.reasoning_effort]);
+    let is_written = is_fixed(&written);
     let options = ModelOptions {
         max_output_tokens: config.max_output_tokens,
-        reasoning_effort: config.effort().filter(is_fixed),
+        schema: schema.map(|schema| schema.for_model().clone()),
+        reasoning_effort: config.effort(),
         max_reasoning_tokens: config.reasoning_tokens(),
+        tools: config.tools.iter().map(fixed_spec).collect(),
+        tool_choice: config.tool_choice.map(Into::into),
+        cache: config.cache.map(Into::into),
         metadata: config.metadata,
         other: config.options,
-        ..ModelOptions::default()
     };
-    let is_written = !serde_json::to_string(&options).is_ok_and(|text| text.contains('$'));
     match client.check_options(model, &options) {
         Err(error @ ModelError::Request { .. }) if is_written => Err(node_error(&error)),
         _ => Ok(()),
+    }
+}
+
+/// A tool as far as the definition says it. In the place of a schema that it does not say stands one that every provider takes.
+fn fixed_spec(tool: &Tool) -> ToolSpec {
+    let (name, description, parameters) = match tool {
+        Tool::Name(name) => (name, None, None),
+        Tool::Settings(tool) => (&tool.name, tool.description.clone(), tool.parameters.clone()),
+    };
+    let nothing =
+        || json!({ "type": "object", "properties": {}, "required": [], "additionalProperties": false });
+    ToolSpec {
+        name: name.clone(),
+        description,
+        schema: parameters.filter(is_fixed).unwrap_or_else(nothing),
     }
 }
 
