@@ -1,6 +1,9 @@
 //! Mistakes in model calls that are found before anything executes, and answers that models give in forms of their own.
 
+use serde_json::json;
+
 use crate::harness::TestEnvironment;
+use crate::models::{Scripted, calls, says};
 
 fn flow(settings: &str) -> String {
     format!(
@@ -56,5 +59,77 @@ fn options_that_a_model_does_not_take_are_no_valid_definition() {
             "models: [openai/gpt-5.5], prompt: Hi, model_call_config: {{ {config} }}"
         ));
         assert_eq!(code, Some(0), "{config}: {said}");
+    }
+}
+
+/// A tool whose program writes down its argument.
+fn noting(word: &str, parameters: &str) -> String {
+    flow(&format!(
+        "models: [local/tiny], prompt: Do it., model_call_config: {{ tools: [{{ name: note, command: [sh, -c, 'printf %s \"$1\" > \
+         \"$2\"', sh, '{word}', \"$var{{project_root}}/noted\"], parameters: {parameters} }}] }}"
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_braces_that_nothing_gives_never_reaches_a_program() {
+    let call = || vec![calls("note", &json!({ "dir": "src" })), says("Done.")];
+    let declared = "{ type: object, properties: { dir: { type: string } } }";
+    let late = "\"$expr{ {'type': 'object', 'properties': {'dir': {}}} }\"";
+    for (word, parameters, wrong) in [
+        ("{x}", "{ type: object }", "`{x}` stands for no parameter"),
+        (
+            "--dir={dri}",
+            declared,
+            "`{dri}` in `--dir={dri}` stands for no parameter",
+        ),
+        ("--dir={dir}", declared, "`{dir}` stands inside `--dir={dir}`"),
+        ("$var{element_id}/{dir}", declared, "stands beside a value"),
+        (
+            "{x}",
+            "{ allOf: [{ properties: { dir: {} } }] }",
+            "`{x}` stands for no parameter",
+        ),
+    ] {
+        let scripted = Scripted::new(call()).await;
+        scripted.env.write("flow.yaml", &noting(word, parameters));
+        let refused = scripted.env.run(&["validate", "flow.yaml"]).expect(2);
+        assert!(refused.stderr.contains(wrong), "{word}: {refused}");
+    }
+    // Only the rendered schema shows it.
+    for word in ["{x}", "--dir={dir}"] {
+        let scripted = Scripted::new(call()).await;
+        scripted.env.write("flow.yaml", &noting(word, late));
+        drop(scripted.env.run(&["validate", "flow.yaml"]).expect(0));
+        let failed = scripted.run(&[]).expect(1);
+        assert!(
+            failed.stderr.contains("in the `command` of the tool `note`"),
+            "{failed}"
+        );
+        assert!(scripted.asked().await.is_empty() && !scripted.env.project().join("noted").exists());
+    }
+    for (word, parameters, noted) in [
+        (
+            "{dir}",
+            "{ allOf: [{ properties: { dir: { type: string } } }] }",
+            "src",
+        ),
+        (
+            "{dir}",
+            "{ $ref: \"#/$defs/a\", $defs: { a: { properties: { dir: {} } } } }",
+            "src",
+        ),
+        ("{dir}", late, "src"),
+        ("@{{u}}", declared, "@{u}"),
+        ("{\"dir\":1}", declared, "{\"dir\":1}"),
+        ("${dir}", declared, "${dir}"),
+        // What is inserted is no parameter.
+        ("$expr{ \"{dir}\" }", declared, "{dir}"),
+        ("$expr{ \"{x}\" }", declared, "{x}"),
+    ] {
+        let scripted = Scripted::new(call()).await;
+        scripted.env.write("flow.yaml", &noting(word, parameters));
+        drop(scripted.run(&[]).expect(0));
+        let written = std::fs::read_to_string(scripted.env.project().join("noted")).unwrap();
+        assert_eq!(written, noted, "{word}");
     }
 }

@@ -8,7 +8,8 @@ use dad_models::{ANSWER_TOOL, CallOptions};
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
-use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice, tools};
+use crate::ai_model::parameters::{self, Declared};
+use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice};
 use crate::written;
 
 /// The efforts of thinking.
@@ -146,45 +147,26 @@ fn wrong_parameters(index: usize, tool: &Value) -> Option<SettingsProblem> {
     Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
 }
 
-/// Parameters in the command of a tool that would reach the program as they are written: a parameter is a whole argument.
+/// Names in the command of a tool that would reach the program as they are written.
 fn misplaced_parameters(index: usize, tool: &Value) -> Vec<SettingsProblem> {
-    let Some(declared) = tool.pointer("/parameters/properties").and_then(Value::as_object) else {
+    let Some(schema) = tool.get("parameters").filter(|schema| is_fixed(schema)) else {
         return Vec::new();
     };
+    let declared = Declared::of(schema);
     let words = tool.get("command").and_then(Value::as_array);
     let words = words.into_iter().flatten().enumerate();
     let misplaced = words.filter_map(|(at, word)| {
-        let word = word.as_str().filter(|word| is_fixed_text(word))?;
-        let (message, hint) = match tools::parameter(word) {
-            Some(name) if declared.contains_key(name) || !is_name(name) => return None,
-            Some(name) => {
-                let near = dad_core::nearest(name, declared.keys().map(String::as_str));
-                let near = near.map(|near| format!("did you mean `{{{near}}}`?"));
-                (format!("`{word}` stands for no parameter"), near)
-            }
-            None => {
-                let name = declared
-                    .keys()
-                    .find(|name| word.contains(&format!("{{{name}}}")))?;
-                let message = format!("`{{{name}}}` stands inside `{word}`, where nothing would replace it");
-                (
-                    message,
-                    Some(format!("make it an argument of its own: `\"{{{name}}}\"`")),
-                )
-            }
-        };
+        let misplaced = parameters::fault(&declared, word.as_str()?)?;
         Some(SettingsProblem {
-            hint,
-            ..problem(&format!("tools[{index}].command[{at}]"), "wrong_tool", message)
+            hint: Some(misplaced.hint),
+            ..problem(
+                &format!("tools[{index}].command[{at}]"),
+                "wrong_tool",
+                misplaced.message,
+            )
         })
     });
     misplaced.collect()
-}
-
-fn is_name(text: &str) -> bool {
-    let mut characters = text.chars();
-    let begins = |c: char| c.is_alphabetic() || c == '_';
-    characters.next().is_some_and(begins) && characters.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
 fn wrong_options(config: &Value) -> Option<SettingsProblem> {
@@ -376,7 +358,7 @@ mod tests {
             { "name": "g", "command": ["ls"], "parameters": { "type": "$var{kind}" } },
             command("name"),
             { "name": "h", "command": ["sh", "-c", "cat $var{file}"], "parameters": {} },
-            { "name": "i", "command": ["sh", "-c", "{text}"], "parameters": {}, "allow_generated": "$var{yes}" },
+            { "name": "i", "command": ["sh", "-c", "{text}"], "parameters": { "properties": { "text": {} } }, "allow_generated": "$var{yes}" },
             { "name": "j", "command": ["sh", "-c", "cat \"$1\"", "sh", "$var{file}"], "parameters": {} },
             { "name": "k", "command": ["sh", "-c", "cat $var{file}"], "parameters": {}, "allow_generated": true },
         ]);
