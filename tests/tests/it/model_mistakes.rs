@@ -62,6 +62,50 @@ fn options_that_a_model_does_not_take_are_no_valid_definition() {
     }
 }
 
+#[test]
+fn a_conversation_that_asks_nothing_is_no_valid_definition() {
+    for (settings, wrong) in [
+        ("prompt: \"\"", "the prompt is blank"),
+        ("prompt: \"  \"", "the prompt is blank"),
+        ("prompt: { text: \"\" }, context: [Before]", "the prompt is blank"),
+        (
+            "prompt: { role: system, text: Be kind. }",
+            "no message of the conversation is a user's",
+        ),
+        (
+            "prompt: { role: assistant, text: Well }, context: [{ role: system, text: Be kind. }]",
+            "is a user's",
+        ),
+    ] {
+        let (code, said) = validated(&format!("models: [ollama/m], {settings}"));
+        assert_eq!(code, Some(2), "{settings}: {said}");
+        assert!(
+            said.contains("prompt") && said.contains(wrong),
+            "{settings}: {said}"
+        );
+    }
+    for settings in [
+        "prompt: { text: \"\", files: [\"$var{project_root}/a.png\"] }",
+        "prompt: { role: system, text: Be kind. }, context: [Hi]",
+        "prompt: { role: assistant, text: \"{\" }, context: [Hi]",
+        "prompt: \"$var{element_id}\"",
+    ] {
+        let (code, said) = validated(&format!("models: [ollama/m], {settings}"));
+        assert_eq!(code, Some(0), "{settings}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_is_rendered_blank_is_not_sent() {
+    let scripted = Scripted::new(vec![says("Done.")]).await;
+    let blank =
+        "models: [local/tiny], prompt: { text: \" $var{what}\", variables: { what: { default: \"\" } } }";
+    scripted.env.write("flow.yaml", &flow(blank));
+    let failed = scripted.run(&[]).expect(1);
+    assert!(failed.stderr.contains("the prompt is blank"), "{failed}");
+    assert!(scripted.asked().await.is_empty());
+}
+
 /// A tool whose program writes down its argument.
 fn noting(word: &str, parameters: &str) -> String {
     flow(&format!(

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dad_definition::SettingsProblem;
-use dad_models::{ANSWER_TOOL, CallOptions};
+use dad_models::{ANSWER_TOOL, CallOptions, Role};
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
 use crate::ai_model::parameters::{self, Declared};
-use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice};
+use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Prompt, Tool, ToolChoice};
 use crate::written;
 
 /// The efforts of thinking.
@@ -17,9 +17,43 @@ const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", 
 
 /// Problems of the settings themselves.
 pub(super) fn problems(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
-    let Some(config) = &settings.model_call_config else {
-        return Vec::new();
+    let of_config = settings.model_call_config.iter().flat_map(problems_of_config);
+    of_config.chain(nothing_asked(settings)).collect()
+}
+
+/// A conversation in which the model is asked nothing: no provider takes one without a user's message, nor a blank message.
+fn nothing_asked(settings: &AIModelNodeSettings) -> Option<SettingsProblem> {
+    let prompt = settings.prompt.as_ref()?;
+    let (message, hint) = if is_blank(prompt) {
+        (
+            "the prompt is blank",
+            "write what the model is asked, or name `files`",
+        )
+    } else if !settings.context_sources.is_empty() || settings.prompts().any(is_asked) {
+        return None;
+    } else {
+        (
+            "no message of the conversation is a user's: the model is asked nothing",
+            "leave out the `role` of the prompt; instructions belong to `system_instructions`",
+        )
     };
+    Some(SettingsProblem {
+        place: "prompt".to_owned(),
+        code: "wrong_setting",
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    })
+}
+
+fn is_asked(prompt: &Prompt) -> bool {
+    prompt.message().role == Role::User && !is_blank(prompt)
+}
+
+fn is_blank(prompt: &Prompt) -> bool {
+    prompt.message().text.trim().is_empty() && prompt.files().is_empty()
+}
+
+fn problems_of_config(config: &AIModelCallConfig) -> Vec<SettingsProblem> {
     let tools = config.tools.iter().enumerate();
     let seconds = [
         ("timeout", config.timeout),
