@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::TestEnvironment;
+use crate::harness::{TestEnvironment, read_json};
 use crate::models::{Scripted, calls, says};
 
 fn flow(settings: &str) -> String {
@@ -175,5 +175,29 @@ async fn a_name_in_braces_that_nothing_gives_never_reaches_a_program() {
         drop(scripted.run(&[]).expect(0));
         let written = std::fs::read_to_string(scripted.env.project().join("noted")).unwrap();
         assert_eq!(written, noted, "{word}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thinking_at_the_beginning_of_a_text_is_reasoning() {
+    for (answer, text, reasoning) in [
+        (
+            "<think>\nIt is late.\n</think>\n\nHello",
+            "Hello",
+            Some("It is late."),
+        ),
+        ("\n<think>a</think>b</think>", "b</think>", Some("a")),
+        ("Hello <think>x</think>", "Hello <think>x</think>", None),
+        ("<think>Hello", "<think>Hello", None),
+    ] {
+        let scripted = Scripted::new(vec![says(answer)]).await;
+        scripted
+            .env
+            .write("flow.yaml", &flow("models: [local/tiny], prompt: Hi"));
+        drop(scripted.run(&[]).expect(0));
+        let step = scripted.env.last_run().join("flow_root/ask");
+        assert_eq!(read_json(&step.join("outcome.json"))["text"], text);
+        let response = read_json(&step.join("result.json"))["output"]["data"]["response"].clone();
+        assert_eq!(response["reasoning"], json!(reasoning), "{answer}");
     }
 }
