@@ -201,3 +201,17 @@ async fn thinking_at_the_beginning_of_a_text_is_reasoning() {
         assert_eq!(response["reasoning"], json!(reasoning), "{answer}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fenced_answer_needs_no_repair_for_a_property_left_out() {
+    let scripted = Scripted::new(vec![says("```json\n{\"a\": 1, \"b\": null}\n```")]).await;
+    let schema = "{ type: object, required: [a], properties: { a: { type: integer }, b: { type: string } } }";
+    let asks = flow(&format!(
+        "models: [local/tiny], prompt: Hi, model_call_config: {{ structured_output: {{ schema: {schema} }} }}"
+    ));
+    scripted.env.write("flow.yaml", &asks);
+    drop(scripted.run(&[]).expect(0));
+    assert_eq!(scripted.asked().await.len(), 1);
+    let outcome = read_json(&scripted.env.last_run().join("flow_root/ask/outcome.json"));
+    assert_eq!(outcome["structured"], json!({ "a": 1 }));
+}

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use dad_core::json::{JsonError, parse_external};
 use dad_core::{Digest, Redactor};
 use dad_fs::Durability;
-use dad_models::{ModelResponse, ResponseFile};
+use dad_models::{ModelResponse, ResponseFile, restore_answer};
 use dad_run::layout::CUSTOM_ARTIFACTS;
 use dad_runner::{NodeContext, NodeError};
 use serde::de::IgnoredAny;
@@ -65,6 +65,11 @@ impl StructuredSchema {
         let found = found(text);
         let mut misfit = None;
         for value in found.values {
+            if self.validator.is_valid(&value) {
+                return Ok(value);
+            }
+            // The provider was sent a copy of the schema in the form that it takes.
+            let value = restore_answer(value, &self.schema);
             match misfits(&self.validator, &value, MAX_REPORTED_ERRORS) {
                 None => return Ok(value),
                 Some(reported) => misfit = misfit.or(Some(reported)),
@@ -489,6 +494,40 @@ mod tests {
         }
         let quoted = schema.read("{\"name\": \"x\", \"n\" 1}").unwrap_err();
         assert!(quoted.contains("near `{\"name\": \"x\", \"n\" 1}`"), "{quoted}");
+    }
+
+    #[test]
+    fn an_answer_in_the_form_of_the_copy_is_brought_back() {
+        let schema = json!({ "type": "object", "required": ["a"], "additionalProperties": false,
+            "properties": { "a": { "type": "integer" }, "b": { "type": "string" }, "c": { "type": ["string", "null"] } } });
+        let read = |schema: &Value, text: &str| {
+            let schema = StructuredSchema::new(schema, 0).unwrap_or_else(|error| panic!("{error}"));
+            schema.read(text)
+        };
+        for text in [
+            "{\"a\": 1, \"b\": null}",
+            "```json\n{\"a\": 1, \"b\": null}\n```",
+            "So {\"a\": 1, \"b\": null}.",
+        ] {
+            assert_eq!(read(&schema, text), Ok(json!({ "a": 1 })), "{text}");
+        }
+        assert_eq!(
+            read(&schema, "```\n{\"a\": 1, \"b\": null, \"c\": null}\n```"),
+            Ok(json!({ "a": 1, "c": null }))
+        );
+        let misfits = read(&schema, "{\"a\": \"x\", \"b\": null}").unwrap_err();
+        assert!(misfits.contains("`/a`") && !misfits.contains("`/b`"), "{misfits}");
+        let list = json!({ "type": "array", "items": { "type": "integer" } });
+        assert_eq!(
+            read(&list, "```json\n{\"value\": [1, 2]}\n```"),
+            Ok(json!([1, 2]))
+        );
+        // What conforms as it is stays so.
+        let own = json!({ "anyOf": [{ "type": "integer" }, { "type": "object", "required": ["value"] }] });
+        assert_eq!(
+            read(&own, "```json\n{\"value\": 3}\n```"),
+            Ok(json!({ "value": 3 }))
+        );
     }
 
     #[test]
