@@ -204,7 +204,7 @@ async fn thinking_at_the_beginning_of_a_text_is_reasoning() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fenced_answer_needs_no_repair_for_a_property_left_out() {
-    let scripted = Scripted::new(vec![says("```json\n{\"a\": 1, \"b\": null}\n```")]).await;
+    let scripted = Scripted::new(vec![says("```json\n{\"a\": 1, \"b\": null}\n```\n{\"a\": 2}")]).await;
     let schema = "{ type: object, required: [a], properties: { a: { type: integer }, b: { type: string } } }";
     let asks = flow(&format!(
         "models: [local/tiny], prompt: Hi, model_call_config: {{ structured_output: {{ schema: {schema} }} }}"
