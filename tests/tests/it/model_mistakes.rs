@@ -1,6 +1,6 @@
 //! Mistakes in model calls that are found before anything executes, and answers that models give in forms of their own.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{TestEnvironment, read_json};
 use crate::models::{Scripted, calls, says};
@@ -176,6 +176,26 @@ async fn a_name_in_braces_that_nothing_gives_never_reaches_a_program() {
         let written = std::fs::read_to_string(scripted.env.project().join("noted")).unwrap();
         assert_eq!(written, noted, "{word}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forced_tool_stays_forced_until_a_call_was_made() {
+    let answers = vec![
+        calls("note", &json!({ "dir": 3 })),
+        calls("note", &json!({ "dir": "src" })),
+        says("Done."),
+    ];
+    let scripted = Scripted::new(answers).await;
+    let text = noting("{dir}", "{ type: object, properties: { dir: { type: string } } }");
+    let text = text.replace(
+        "model_call_config: {",
+        "model_call_config: { tool_choice: required,",
+    );
+    scripted.env.write("flow.yaml", &text);
+    drop(scripted.run(&[]).expect(0));
+    let asked = scripted.asked().await;
+    let choices: Vec<&Value> = asked.iter().map(|request| &request["tool_choice"]).collect();
+    assert_eq!(choices, ["required", "required", "auto"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,7 +81,7 @@ impl Tools {
         let Some(index) = self.ready.iter().position(|tool| tool.spec.name == call.name) else {
             let names: Vec<&str> = self.ready.iter().map(|tool| tool.spec.name.as_str()).collect();
             let there_are = Some(names.join(", ")).filter(|names| !names.is_empty());
-            return Ok(Called::refused(&format!(
+            return Ok(Called::unfit(&format!(
                 "there is no tool `{}`; there are {}",
                 call.name,
                 there_are.as_deref().unwrap_or("none")
@@ -96,16 +96,16 @@ impl Tools {
             )));
         }
         if let Some(refused) = unreadable(&call.arguments) {
-            return Ok(Called::refused(&refused));
+            return Ok(Called::unfit(&refused));
         }
         if let Some(refused) = tool.gives_fixed(&call.arguments) {
-            return Ok(Called::refused(&refused));
+            return Ok(Called::unfit(&refused));
         }
         let validator = tool.validator.as_ref();
         if let Some(misfits) =
             validator.and_then(|validator| misfits(validator, &call.arguments, MAX_REPORTED_ERRORS))
         {
-            return Ok(Called::refused(&format!("the arguments do not fit: {misfits}")));
+            return Ok(Called::unfit(&format!("the arguments do not fit: {misfits}")));
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
         let name = format!("tool_{}", call.name);
@@ -132,6 +132,9 @@ pub(super) struct Counted {
     /// Whether the tool failed, or was not called.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_error: bool,
+    /// Whether it was not called because the model wrote no call that can be made; such a result is in no memo.
+    #[serde(skip)]
+    is_unfit: bool,
 }
 
 impl Called {
@@ -140,6 +143,7 @@ impl Called {
             result,
             usage,
             is_error: false,
+            is_unfit: false,
         })
     }
 
@@ -148,6 +152,17 @@ impl Called {
             result,
             usage,
             is_error: true,
+            is_unfit: false,
+        })
+    }
+
+    /// That the call cannot be made as the model wrote it, and why.
+    fn unfit(reason: &str) -> Self {
+        Self::Counted(Counted {
+            result: json!({ "error": reason }),
+            usage: Usage::default(),
+            is_error: true,
+            is_unfit: true,
         })
     }
 
@@ -160,9 +175,13 @@ impl Called {
         matches!(self, Self::Counted(Counted { is_error: true, .. }))
     }
 
+    pub(super) fn is_unfit(&self) -> bool {
+        matches!(self, Self::Counted(Counted { is_unfit: true, .. }))
+    }
+
     /// That the tool was not called, because of its arguments only the beginning may have arrived.
     pub(super) fn cut(call: &ToolCall) -> Self {
-        Self::refused(&format!(
+        Self::unfit(&format!(
             "`{}` was not called: the answer was cut at its longest length, which `max_output_tokens` says; call it with \
              shorter arguments",
             call.name
