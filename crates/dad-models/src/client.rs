@@ -83,6 +83,12 @@ pub trait ModelClient: Send + Sync {
         None
     }
 
+    /// The largest number of tokens that a call of a model may send; `None` if it is not known.
+    fn window(&self, model: &str) -> Option<u64> {
+        let _ = model;
+        None
+    }
+
     /// Says before anything of a run executes whether a model takes some options.
     ///
     /// # Errors

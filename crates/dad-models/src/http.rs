@@ -164,6 +164,10 @@ impl ModelClient for HttpClient {
         self.catalog.find(model).ok()?.facts.max_output
     }
 
+    fn window(&self, model: &str) -> Option<u64> {
+        self.catalog.find(model).ok()?.facts.window
+    }
+
     fn check(&self, model: &str) -> Result<(), ModelError> {
         let target = self.catalog.find(model)?;
         let key = self.credentials.key_for(model, &target, &SecretRegistry::new());

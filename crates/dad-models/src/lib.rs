@@ -46,7 +46,7 @@ pub use request::{
     ToolChoice, ToolSpec,
 };
 pub use response::{FinishReason, ModelResponse, ResponseFile};
-pub use schema::Strictness;
+pub use schema::{Strictness, restore_answer};
 pub use web::{
     AllowedHost, AllowedHosts, WEB_EXCHANGE, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest,
     check_address,

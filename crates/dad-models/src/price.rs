@@ -201,13 +201,32 @@ impl Price {
         of_tier.unwrap_or(usual).cost_of(tokens) / 1e6
     }
 
-    /// The highest price of a million tokens that a call sends, for a call that sends so many: the provider may write all of them
-    /// into its cache.
+    /// The highest prices that may hold for a call that sends at most so many tokens, each kind of token by itself. Only the
+    /// provider knows which service tier it serves: a call that names none, or `auto`, may be served as one that has priority.
+    ///
+    /// ```
+    /// use dad_models::{Price, Rates};
+    ///
+    /// let mut price = Price::new(5.0, 25.0);
+    /// price.tiers.priority = Some(Rates { input: 10.0, output: 50.0, ..Rates::default() });
+    /// assert_eq!(price.highest(1000, None).output, 50.0);
+    /// assert_eq!(price.highest(1000, Some("default")).output, 25.0);
+    /// ```
     #[must_use]
-    pub fn highest_input(&self, tokens: u64) -> f64 {
+    pub fn highest(&self, tokens: u64, tier: Option<&str>) -> Rates {
+        const WITHOUT_PRIORITY: [&str; 5] = ["default", "standard", "standard_only", "flex", "batch"];
+        let has_priority = !tier.is_some_and(|tier| WITHOUT_PRIORITY.contains(&tier));
         let long = self.long_context.filter(|long| tokens > long.above);
-        let rates = long.map_or(self.rates, |long| long.rates);
-        rates.cache_write.unwrap_or_default().max(rates.input)
+        let long = long.map(|long| (long.rates, long.tiers));
+        [(self.rates, self.tiers)]
+            .into_iter()
+            .chain(long)
+            .flat_map(|(usual, tiers)| {
+                let priority = tiers.priority.filter(|_| has_priority);
+                [Some(usual), priority, tiers.flex, tiers.batch]
+            })
+            .flatten()
+            .fold(Rates::default(), Rates::higher)
     }
 
     /// The first price that is none: a negative one would give back money that was spent.
@@ -224,6 +243,27 @@ impl Price {
 }
 
 impl Rates {
+    /// The higher price of each kind of token. One that has no price of its own in one of both costs there as those around it.
+    fn higher(self, other: Self) -> Self {
+        let higher = |of: fn(&Self) -> f64| of(&self).max(of(&other));
+        let kind = |of: fn(&Self) -> f64| Some(higher(of));
+        Self {
+            input: higher(|rates| rates.input),
+            output: higher(|rates| rates.output),
+            cached_input: kind(|rates| rates.cached_input.unwrap_or(rates.input)),
+            cache_write: kind(Self::write),
+            cache_write_long: kind(|rates| rates.cache_write_long.unwrap_or(rates.write())),
+            reasoning: kind(|rates| rates.reasoning.unwrap_or(rates.output)),
+            audio_input: kind(|rates| rates.audio_input.unwrap_or(rates.input)),
+            audio_output: kind(|rates| rates.audio_output.unwrap_or(rates.output)),
+            image_output: kind(|rates| rates.image_output.unwrap_or(rates.output)),
+        }
+    }
+
+    fn write(&self) -> f64 {
+        self.cache_write.unwrap_or(self.input)
+    }
+
     fn fields(self) -> impl Iterator<Item = (&'static str, f64)> {
         [
             ("input", Some(self.input)),
@@ -242,7 +282,7 @@ impl Rates {
 
     /// A million times the cost. Of tokens that are counted twice, such as cached audio, no more are paid than there are.
     fn cost_of(&self, tokens: &Tokens) -> f64 {
-        let write = self.cache_write.unwrap_or(self.input);
+        let write = self.write();
         let input = [
             (tokens.cached, self.cached_input.unwrap_or(self.input)),
             (tokens.cache_write, write),

@@ -163,6 +163,19 @@ impl MessageFile {
             bytes,
         }
     }
+
+    /// The media type that it is sent as: that of its content where this is an image, sound, video or PDF, whatever its name says.
+    #[must_use]
+    pub fn content_type(&self) -> &str {
+        let found = infer::get(&self.bytes).map(|kind| kind.mime_type());
+        found.filter(|found| is_media(found)).unwrap_or(&self.media_type)
+    }
+}
+
+/// Whether a file is sent as it is: providers refuse most that is neither image, sound nor PDF, and read every text.
+pub(crate) fn is_media(media_type: &str) -> bool {
+    let as_it_is = ["image/", "audio/", "video/", "application/pdf"];
+    as_it_is.iter().any(|kind| media_type.starts_with(kind)) && media_type != "image/svg+xml"
 }
 
 /// A tool that a model may want to be called.

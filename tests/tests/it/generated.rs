@@ -237,7 +237,7 @@ async fn what_a_model_gives_a_tool_is_no_code() {
             "  - node: ask\n    type: ai_model_call\n    settings: {{ models: [local/tiny], prompt: Do it., model_call_config: {{ tools: [{{ name: tool, {more} }}] }} }}\n"
         )
     };
-    let any = "parameters: { type: object }";
+    let any = "parameters: { type: object, properties: { p: {}, text: {} } }";
     let hidden = json!({ "commands": [MARK], "written": { "allow_generated": true } });
     for (settings, arguments, told) in [
         (

@@ -65,6 +65,8 @@ mod library_runs;
 mod limits;
 mod lossless_values;
 mod model_catalog;
+mod model_mistakes;
+mod model_reserves;
 mod models;
 mod named_models;
 mod original;

@@ -490,7 +490,7 @@ async fn a_call_that_needs_approval_waits_and_nothing_is_paid_twice() {
         says("done"),
     ])
     .await;
-    let tools = "tools: [{ name: burn, requires_approval: true, command: [echo, burned, \"{what}\"], parameters: { type: object } }]";
+    let tools = "tools: [{ name: burn, requires_approval: true, command: [echo, burned, \"{what}\"], parameters: { type: object, properties: { what: {} } } }]";
     scripted.flow(&node(tools));
     drop(scripted.run(&[]).expect(3));
     assert_eq!(scripted.asked().await.len(), 1);
@@ -521,7 +521,7 @@ async fn a_call_that_needs_approval_waits_and_nothing_is_paid_twice() {
 async fn each_call_is_asked_about_although_its_arguments_are_those_of_an_earlier_one() {
     let burn = || calls("burn", &json!({ "what": "paper" }));
     let scripted = Scripted::new(vec![burn(), burn(), says("done")]).await;
-    let tools = "tools: [{ name: burn, requires_approval: true, command: [echo, burned, \"{what}\"], parameters: { type: object } }]";
+    let tools = "tools: [{ name: burn, requires_approval: true, command: [echo, burned, \"{what}\"], parameters: { type: object, properties: { what: {} } } }]";
     scripted.flow(&node(tools));
     drop(scripted.run(&[]).expect(3));
     drop(scripted.env.run(&["answer", "last", "--approve"]).expect(3));

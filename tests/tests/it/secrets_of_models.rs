@@ -258,7 +258,7 @@ elements:
     settings: {{ {models}, prompt: Refuse it., {config} }} }}
   - node: tools
     type: ai_model_call
-    settings: {{ {models}, prompt: Call it., {config}, tools: [{{ name: say, command: [echo, "{{text}}"], parameters: {{ type: object }} }}] }} }}
+    settings: {{ {models}, prompt: Call it., {config}, tools: [{{ name: say, command: [echo, "{{text}}"], parameters: {{ type: object, properties: {{ text: {{}} }} }} }}] }} }}
   - node: cat
     type: command
     settings: {{ commands: [[cat, "$var{{project_root}}/forms.txt"]] }}

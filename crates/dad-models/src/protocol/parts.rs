@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::asked::Asked;
 use crate::catalog::Protocol;
 use crate::error::ModelError;
-use crate::request::{Message, MessageFile, NativeTurn, Role};
+use crate::request::{Message, MessageFile, NativeTurn, Role, is_media};
 
 /// A part of a message.
 pub(super) enum Part<'a> {
@@ -121,7 +121,7 @@ impl<'a> Asked<'a> {
         if file.bytes.is_empty() && file.len == 0 {
             return Err(self.unfit(format!("the file `{}` is empty", file.name)));
         }
-        let media_type = media_type_of(file);
+        let media_type = file.content_type();
         match std::str::from_utf8(&file.bytes) {
             Ok(text) if !is_media(media_type) => Ok(Part::Text(format!("{}:\n{text}", file.name).into())),
             _ => Ok(Part::Media(Media {
@@ -159,15 +159,9 @@ fn joined<'a>(texts: impl Iterator<Item = (&'a str, bool)>) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n\n"))
 }
 
-/// The media type of a file. Providers look at the content: a name may say something else.
-fn media_type_of(file: &MessageFile) -> &str {
-    let found = infer::get(&file.bytes).map(|kind| kind.mime_type());
-    found.filter(|found| is_media(found)).unwrap_or(&file.media_type)
-}
-
 /// The kind of a file that is sent as it is; `None` of a text.
 pub(super) fn kind_of_file(file: &MessageFile) -> Option<MediaKind> {
-    let media_type = media_type_of(file);
+    let media_type = file.content_type();
     is_media(media_type).then(|| kind_of(media_type))
 }
 
@@ -178,12 +172,6 @@ fn kind_of(media_type: &str) -> MediaKind {
         Some("video") => MediaKind::Video,
         _ => MediaKind::Document,
     }
-}
-
-/// Whether a file is sent as it is: providers refuse most that is neither image, sound nor PDF, and read every text.
-fn is_media(media_type: &str) -> bool {
-    let as_it_is = ["image/", "audio/", "video/", "application/pdf"];
-    as_it_is.iter().any(|kind| media_type.starts_with(kind)) && media_type != "image/svg+xml"
 }
 
 /// The name of a protocol in messages.

@@ -77,6 +77,9 @@ impl Reply {
         {
             self.restore(schema, target.provider.protocol);
         }
+        if request.options.schema.is_none() && self.calls.is_empty() {
+            self.part_from_thinking();
+        }
         self.restore_arguments(request);
         let tier = self.service_tier.as_deref();
         let Some(end) = self.end else {
@@ -149,6 +152,20 @@ impl Reply {
                 call.arguments = schema::restore_arguments(call.arguments.take(), &tool.schema);
             }
         }
+    }
+
+    /// Makes reasoning of a block of it at the beginning of the text, where servers leave it that do not part it themselves. In a
+    /// turn with calls it stays: the server needs it back.
+    fn part_from_thinking(&mut self) {
+        let block = self.text.trim_start().strip_prefix("<think>");
+        let Some((thought, answer)) = block.and_then(|block| block.split_once("</think>")) else {
+            return;
+        };
+        if !self.reasoning.is_empty() {
+            self.reasoning.push_str("\n\n");
+        }
+        self.reasoning.push_str(thought.trim());
+        self.text = answer.trim_start().to_owned();
     }
 
     /// Brings the answer back to the form of the schema, of which the provider was sent a copy in the form that it takes.

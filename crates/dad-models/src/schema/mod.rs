@@ -115,6 +115,21 @@ pub(crate) fn restore(answer: Value, schema: &Value, dialect: Dialect) -> Value 
     restore_from(dialect.rules().root, answer, schema)
 }
 
+/// Brings an answer back to the form of its schema, whichever copy of it the provider was sent: without each `null` that stands for a
+/// property that was left out, and out of the object around a schema whose root is none.
+///
+/// ```
+/// use dad_models::restore_answer;
+/// use serde_json::json;
+///
+/// let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" }, "b": { "type": "string" } } });
+/// assert_eq!(restore_answer(json!({ "a": 1, "b": null }), &schema), json!({ "a": 1 }));
+/// ```
+#[must_use]
+pub fn restore_answer(answer: Value, schema: &Value) -> Value {
+    restore_from(Root::Object, answer, schema)
+}
+
 /// Brings arguments for the copy of a schema back to the form of the schema itself.
 pub(crate) fn restore_arguments(arguments: Value, schema: &Value) -> Value {
     restore_from(Root::Object, arguments, schema)

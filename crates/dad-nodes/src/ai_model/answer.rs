@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use dad_core::json::{JsonError, parse_external};
 use dad_core::{Digest, Redactor};
 use dad_fs::Durability;
-use dad_models::{ModelResponse, ResponseFile};
+use dad_models::{ModelResponse, ResponseFile, restore_answer};
 use dad_run::layout::CUSTOM_ARTIFACTS;
 use dad_runner::{NodeContext, NodeError};
 use serde::de::IgnoredAny;
@@ -65,6 +65,11 @@ impl StructuredSchema {
         let found = found(text);
         let mut misfit = None;
         for value in found.values {
+            if self.validator.is_valid(&value) {
+                return Ok(value);
+            }
+            // The provider was sent a copy of the schema in the form that it takes.
+            let value = restore_answer(value, &self.schema);
             match misfits(&self.validator, &value, MAX_REPORTED_ERRORS) {
                 None => return Ok(value),
                 Some(reported) => misfit = misfit.or(Some(reported)),
@@ -150,8 +155,9 @@ fn found_in(text: &str) -> Found {
     if let (JsonError::Syntax(_), Some(value)) = (&whole, repaired(trimmed)) {
         return Found::one(value);
     }
-    let (named, other): (Vec<_>, Vec<_>) =
-        fences(text).partition(|(word, _)| word.eq_ignore_ascii_case("json"));
+    let (named, other): (Vec<_>, Vec<_>) = fences(text)
+        .into_iter()
+        .partition(|(word, _)| word.eq_ignore_ascii_case("json"));
     // A model that corrects itself does it below.
     let fenced = named.iter().rev().chain(other.iter().rev());
     let fenced: Vec<_> = fenced
@@ -203,13 +209,12 @@ fn repaired(text: &str) -> Option<Value> {
 
 /// The value at the beginning of a fence, else all of it without comments and trailing commas.
 fn fenced_value(inside: &str) -> Result<Value, First> {
-    first_value(inside).map(|(value, _)| value).or_else(|error| {
-        let end = inside.find("\n```").or_else(|| inside.rfind("```"));
-        match error {
+    first_value(inside)
+        .map(|(value, _)| value)
+        .or_else(|error| match error {
             First::Refused(..) => Err(error),
-            _ => repaired(inside[..end.unwrap_or(inside.len())].trim()).ok_or(error),
-        }
-    })
+            _ => repaired(inside[..end_of_fence(inside).unwrap_or(inside.len())].trim()).ok_or(error),
+        })
 }
 
 /// The place at which a text ceases to be JSON, for the model that is asked again.
@@ -243,12 +248,39 @@ fn place_note(text: &str) -> String {
     }
 }
 
-/// The text behind each fence, with the word that says its language. The end of its JSON is found by reading, because
+/// The mark that opens and closes a fence.
+const FENCE: &str = "```";
+
+/// The text behind each fence that opens, with the word that says its language. The end of its JSON is found by reading, because
 /// there may be fences in its texts.
-fn fences(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.match_indices("```").map(|(at, fence)| {
-        let rest = &text[at + fence.len()..];
-        rest.split_at(rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len()))
+fn fences(text: &str) -> Vec<(&str, &str)> {
+    let mut fences = Vec::new();
+    let mut rest = text;
+    while let Some((_, behind)) = rest.split_once(FENCE) {
+        let word = behind
+            .find(|c: char| !c.is_alphanumeric())
+            .unwrap_or(behind.len());
+        let (word, inside) = behind.split_at(word);
+        fences.push((word, inside));
+        let end = match first_value(inside) {
+            Ok((_, len)) | Err(First::Refused(_, len)) => inside[len..].find(FENCE).map(|at| len + at),
+            Err(First::None(_) | First::Cut(_)) => end_of_fence(inside),
+        };
+        let Some(end) = end else { break };
+        rest = &inside[end + FENCE.len()..];
+    }
+    fences
+}
+
+/// The place of the fence that closes another, whose text is no JSON: on the same line, else at the beginning of a line.
+fn end_of_fence(inside: &str) -> Option<usize> {
+    let first = inside.split('\n').next().unwrap_or_default();
+    first.find(FENCE).or_else(|| {
+        let mut lines = inside.match_indices('\n').map(|(at, _)| at + 1);
+        lines.find_map(|at| {
+            let line = inside[at..].trim_start_matches([' ', '\t']);
+            line.starts_with(FENCE).then(|| inside.len() - line.len())
+        })
     })
 }
 
@@ -477,6 +509,14 @@ mod tests {
                 2,
             ),
             ("```json\n{\"n\": 1}\n```\nas in {\"n\": 2}", 1),
+            ("```\n{\"n\": 1}\n```\n{\"n\": 2}", 1),
+            ("Not ```{x}```, nor\n```\n{x}\n```\n{\"n\": 1}", 1),
+            (
+                "- first:\n  ```sh\n  echo '```'\n  ```\n  ```json\n  {\"n\": 1}\n  ```\n{\"n\": 2}",
+                1,
+            ),
+            ("```json\n{\"n\": 1, \"text\": \"```\"}\n```\n{\"n\": 2}", 1),
+            ("```json\n{\n  \"n\": 1, // ```\n}\n```\n{\"n\": 2}", 1),
             ("{\"n\": 1, // one\n}", 1),
             ("```json\n{\n  /* the number */\n  \"n\": 1,\n}\n```", 1),
             ("{\"n\": 1, \"text\": \"// ``` }\",}", 1),
@@ -489,6 +529,40 @@ mod tests {
         }
         let quoted = schema.read("{\"name\": \"x\", \"n\" 1}").unwrap_err();
         assert!(quoted.contains("near `{\"name\": \"x\", \"n\" 1}`"), "{quoted}");
+    }
+
+    #[test]
+    fn an_answer_in_the_form_of_the_copy_is_brought_back() {
+        let schema = json!({ "type": "object", "required": ["a"], "additionalProperties": false,
+            "properties": { "a": { "type": "integer" }, "b": { "type": "string" }, "c": { "type": ["string", "null"] } } });
+        let read = |schema: &Value, text: &str| {
+            let schema = StructuredSchema::new(schema, 0).unwrap_or_else(|error| panic!("{error}"));
+            schema.read(text)
+        };
+        for text in [
+            "{\"a\": 1, \"b\": null}",
+            "```json\n{\"a\": 1, \"b\": null}\n```",
+            "So {\"a\": 1, \"b\": null}.",
+        ] {
+            assert_eq!(read(&schema, text), Ok(json!({ "a": 1 })), "{text}");
+        }
+        assert_eq!(
+            read(&schema, "```\n{\"a\": 1, \"b\": null, \"c\": null}\n```"),
+            Ok(json!({ "a": 1, "c": null }))
+        );
+        let misfits = read(&schema, "{\"a\": \"x\", \"b\": null}").unwrap_err();
+        assert!(misfits.contains("`/a`") && !misfits.contains("`/b`"), "{misfits}");
+        let list = json!({ "type": "array", "items": { "type": "integer" } });
+        assert_eq!(
+            read(&list, "```json\n{\"value\": [1, 2]}\n```"),
+            Ok(json!([1, 2]))
+        );
+        // What conforms as it is stays so.
+        let own = json!({ "anyOf": [{ "type": "integer" }, { "type": "object", "required": ["value"] }] });
+        assert_eq!(
+            read(&own, "```json\n{\"value\": 3}\n```"),
+            Ok(json!({ "value": 3 }))
+        );
     }
 
     #[test]

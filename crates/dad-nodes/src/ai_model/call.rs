@@ -185,6 +185,7 @@ impl<'a> Conversation<'a> {
             native: response.native,
             ..Message::new(Role::Assistant, response.text)
         });
+        let mut is_made = false;
         for call in response.tool_calls {
             let called = if is_cut {
                 Ok(Called::cut(&call))
@@ -196,6 +197,7 @@ impl<'a> Conversation<'a> {
                 Err(error) => error.partial.usage,
             };
             let called = called?;
+            is_made |= !called.is_unfit();
             self.request.messages.push(Message {
                 is_error: called.is_error(),
                 tool_call_id: Some(call.id.clone()),
@@ -203,13 +205,14 @@ impl<'a> Conversation<'a> {
                 ..Message::new(Role::Tool, called.for_model())
             });
         }
-        if !is_cut {
+        if is_made {
             self.leave_choice();
         }
         Ok(())
     }
 
-    /// Lets the model choose once it has called the tool that it had to: if it had to call it each time, it could never answer.
+    /// Lets the model choose once it has called the tool that it had to: if it had to call it each time, it could never answer. A
+    /// call that could not be made does not count.
     fn leave_choice(&mut self) {
         if let Some(choice @ (ToolChoice::Required | ToolChoice::Tool { .. })) =
             &mut self.request.options.tool_choice
@@ -328,7 +331,8 @@ impl<'a> Conversation<'a> {
     async fn call_provider(&self, number: u32) -> Result<ModelResponse, NodeError> {
         let model = &self.request.model;
         let price = self.client.price(model).ok().flatten();
-        let bound = CallBound::new(&self.request, price, self.client.max_output(model));
+        let (window, longest) = (self.client.window(model), self.client.max_output(model));
+        let bound = CallBound::new(&self.request, price, window, longest);
         // What the budgets allow is known when it is reserved.
         let (longest, unpayable) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
         let reservation = self

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dad_definition::SettingsProblem;
-use dad_models::{ANSWER_TOOL, CallOptions, MAX_CACHE_MARKS};
+use dad_models::{ANSWER_TOOL, CallOptions, MAX_CACHE_MARKS, Role};
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
+use crate::ai_model::parameters::{self, Declared};
 use crate::ai_model::settings::{
     AIModelCallConfig, AIModelNodeSettings, Prompt, SystemInstruction, Tool, ToolChoice,
 };
-use crate::ai_model::tools;
 use crate::serde_forms::OneOrMany;
 use crate::written;
 
@@ -20,9 +20,43 @@ const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", 
 
 /// Problems of the settings themselves.
 pub(super) fn problems(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
-    let config = settings.model_call_config.as_ref();
-    let of_config = config.map(problems_of_config).unwrap_or_default();
-    of_config.into_iter().chain(too_many_marks(settings)).collect()
+    let of_config = settings.model_call_config.iter().flat_map(problems_of_config);
+    of_config
+        .chain(nothing_asked(settings))
+        .chain(too_many_marks(settings))
+        .collect()
+}
+
+/// A conversation in which the model is asked nothing: no provider takes one without a user's message, nor a blank message.
+fn nothing_asked(settings: &AIModelNodeSettings) -> Option<SettingsProblem> {
+    let prompt = settings.prompt.as_ref()?;
+    let (message, hint) = if is_blank(prompt) {
+        (
+            "the prompt is blank",
+            "write what the model is asked, or name `files`",
+        )
+    } else if !settings.context_sources.is_empty() || settings.prompts().any(is_asked) {
+        return None;
+    } else {
+        (
+            "no message of the conversation is a user's: the model is asked nothing",
+            "leave out the `role` of the prompt; instructions belong to `system_instructions`",
+        )
+    };
+    Some(SettingsProblem {
+        place: "prompt".to_owned(),
+        code: "wrong_setting",
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    })
+}
+
+fn is_asked(prompt: &Prompt) -> bool {
+    prompt.message().role == Role::User && !is_blank(prompt)
+}
+
+fn is_blank(prompt: &Prompt) -> bool {
+    prompt.message().text.trim().is_empty() && prompt.files().is_empty()
 }
 
 fn problems_of_config(config: &AIModelCallConfig) -> Vec<SettingsProblem> {
@@ -77,7 +111,7 @@ fn problem(place: &str, code: &'static str, message: impl Into<String>) -> Setti
 }
 
 /// Whether no template stands in a value. A few others count as if one did.
-fn is_fixed(value: &Value) -> bool {
+pub(super) fn is_fixed(value: &Value) -> bool {
     match value {
         Value::String(text) => is_fixed_text(text),
         Value::Array(items) => items.iter().all(is_fixed),
@@ -153,45 +187,26 @@ fn wrong_parameters(index: usize, tool: &Value) -> Option<SettingsProblem> {
     Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
 }
 
-/// Parameters in the command of a tool that would reach the program as they are written: a parameter is a whole argument.
+/// Names in the command of a tool that would reach the program as they are written.
 fn misplaced_parameters(index: usize, tool: &Value) -> Vec<SettingsProblem> {
-    let Some(declared) = tool.pointer("/parameters/properties").and_then(Value::as_object) else {
+    let Some(schema) = tool.get("parameters").filter(|schema| is_fixed(schema)) else {
         return Vec::new();
     };
+    let declared = Declared::of(schema);
     let words = tool.get("command").and_then(Value::as_array);
     let words = words.into_iter().flatten().enumerate();
     let misplaced = words.filter_map(|(at, word)| {
-        let word = word.as_str().filter(|word| is_fixed_text(word))?;
-        let (message, hint) = match tools::parameter(word) {
-            Some(name) if declared.contains_key(name) || !is_name(name) => return None,
-            Some(name) => {
-                let near = dad_core::nearest(name, declared.keys().map(String::as_str));
-                let near = near.map(|near| format!("did you mean `{{{near}}}`?"));
-                (format!("`{word}` stands for no parameter"), near)
-            }
-            None => {
-                let name = declared
-                    .keys()
-                    .find(|name| word.contains(&format!("{{{name}}}")))?;
-                let message = format!("`{{{name}}}` stands inside `{word}`, where nothing would replace it");
-                (
-                    message,
-                    Some(format!("make it an argument of its own: `\"{{{name}}}\"`")),
-                )
-            }
-        };
+        let misplaced = parameters::fault(&declared, word.as_str()?)?;
         Some(SettingsProblem {
-            hint,
-            ..problem(&format!("tools[{index}].command[{at}]"), "wrong_tool", message)
+            hint: Some(misplaced.hint),
+            ..problem(
+                &format!("tools[{index}].command[{at}]"),
+                "wrong_tool",
+                misplaced.message,
+            )
         })
     });
     misplaced.collect()
-}
-
-fn is_name(text: &str) -> bool {
-    let mut characters = text.chars();
-    let begins = |c: char| c.is_alphabetic() || c == '_';
-    characters.next().is_some_and(begins) && characters.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
 fn wrong_options(config: &Value) -> Option<SettingsProblem> {
@@ -432,7 +447,7 @@ mod tests {
             { "name": "g", "command": ["ls"], "parameters": { "type": "$var{kind}" } },
             command("name"),
             { "name": "h", "command": ["sh", "-c", "cat $var{file}"], "parameters": {} },
-            { "name": "i", "command": ["sh", "-c", "{text}"], "parameters": {}, "allow_generated": "$var{yes}" },
+            { "name": "i", "command": ["sh", "-c", "{text}"], "parameters": { "properties": { "text": {} } }, "allow_generated": "$var{yes}" },
             { "name": "j", "command": ["sh", "-c", "cat \"$1\"", "sh", "$var{file}"], "parameters": {} },
             { "name": "k", "command": ["sh", "-c", "cat $var{file}"], "parameters": {}, "allow_generated": true },
         ]);

@@ -6,6 +6,7 @@ mod call;
 mod checks;
 mod defaults;
 mod fake;
+mod parameters;
 mod settings;
 mod spending;
 mod stream;
@@ -16,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use dad_core::Digest;
-use dad_definition::{Compiled, Prepared, SettingsProblem};
+use dad_definition::{Compiled, SettingsProblem};
 use dad_models::{Message, ModelOptions, ModelRequest, Models, Role};
 use dad_run::RunHandle;
 use dad_runner::{
@@ -35,6 +36,7 @@ use crate::sandbox;
 use answer::StructuredSchema;
 use call::{Conversation, Pauses};
 use defaults::REPAIRS;
+use parameters::Inserted;
 use tools::{ReadyTool, Tools};
 
 /// Executes `ai_model_call`.
@@ -54,8 +56,11 @@ impl Node for AIModelExecutor {
         cx: &BindContext<'_>,
     ) -> Result<Bound, NodeError> {
         check_allowed(&settings, input.as_ref())?;
-        let secrets = cx.prepared::<()>().map_or(&Value::Null, |(_, secrets)| secrets);
-        Ok(Box::new(ModelCall::new(settings, secrets.clone())?))
+        let prepared = cx.prepared::<Inserted>();
+        let (inserted, secrets) = prepared.map_or_else(Default::default, |(inserted, secrets)| {
+            (inserted, secrets.clone())
+        });
+        Ok(Box::new(ModelCall::new(settings, inserted, secrets)?))
     }
 
     fn check(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
@@ -72,12 +77,7 @@ impl Node for AIModelExecutor {
                 .map(|(name, variable)| (name.clone(), default(variable)))
                 .collect(),
             settings: with_references(unrendered),
-            prepared: Some(tools::secrets(unrendered))
-                .filter(|secrets| !secrets.is_empty())
-                .map(|secrets| Prepared {
-                    found: Arc::new(()),
-                    values: secrets.into(),
-                }),
+            prepared: tools::prepared(unrendered),
             nested: tools::nested(unrendered),
         }
     }
@@ -111,12 +111,18 @@ pub(crate) struct ModelCall {
     pauses: Pauses,
     /// Made when the first model is asked: only then the functions and node types are known that a model may call.
     tools: OnceLock<Arc<[ReadyTool]>>,
+    /// The places of inserted values in the commands of tools.
+    inserted: Arc<Inserted>,
     /// The secrets in what the definition fixed of tools, by their names.
     secrets_of_tools: Value,
 }
 
 impl ModelCall {
-    fn new(mut settings: AIModelNodeSettings, secrets_of_tools: Value) -> Result<Self, NodeError> {
+    fn new(
+        mut settings: AIModelNodeSettings,
+        inserted: Arc<Inserted>,
+        secrets_of_tools: Value,
+    ) -> Result<Self, NodeError> {
         let config = settings.model_call_config.take().unwrap_or_default();
         let schema = config.structured_output.as_ref();
         let schema = schema
@@ -128,6 +134,7 @@ impl ModelCall {
             config,
             settings,
             tools: OnceLock::new(),
+            inserted,
             secrets_of_tools,
         })
     }
@@ -136,7 +143,7 @@ impl ModelCall {
         let ready = match self.tools.get() {
             Some(ready) => Arc::clone(ready),
             None => {
-                let ready = tools::ready(&self.config.tools, &self.secrets_of_tools, cx)?;
+                let ready = tools::ready(&self.config.tools, (&self.inserted, &self.secrets_of_tools), cx)?;
                 Arc::clone(self.tools.get_or_init(|| ready))
             }
         };

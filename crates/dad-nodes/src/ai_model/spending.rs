@@ -3,12 +3,15 @@
 use dad_core::Usage;
 use dad_models::{
     Message, MessageFile, ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Models, Price,
-    Role,
+    Role, ToolSpec,
 };
 use dad_run::{Available, Estimate};
 use dad_runner::{NodeError, RunSetup};
+use serde_json::{Value, json};
 
-use super::AIModelNodeSettings;
+use super::{AIModelNodeSettings, Tool};
+use crate::ai_model::answer::StructuredSchema;
+use crate::ai_model::checks::is_fixed;
 use crate::model_error::node_error;
 use crate::tokens::estimated;
 
@@ -21,8 +24,18 @@ const SHARE: u64 = 4;
 /// The shortest answer that is worth a call, in tokens.
 const MIN_ANSWER_TOKENS: u64 = 64;
 
-/// The tokens that a file is counted with: about what providers count for an image.
-const FILE_TOKENS: u64 = 2000;
+/// The tokens of an image: Anthropic scales one down until it has 4784 of them at most, and most providers count fewer.
+const IMAGE_TOKENS: u64 = 5000;
+
+/// The bytes of a file for one token, where its kind is compressed as closely as is usual.
+///
+/// PDF: Anthropic counts about 3200 tokens for a page full of text, its picture included, and such a page has hardly fewer bytes.
+/// Sound and video: Google counts 32 tokens for a second of sound, and 263 for one of video. Speech has 600 bytes a second at least
+/// (AMR), uncompressed sound 4000 (ADPCM), video 2500 (a film of slides).
+const PDF_BYTES: u64 = 1;
+const SOUND_BYTES: u64 = 16;
+const WAVE_BYTES: u64 = 100;
+const VIDEO_BYTES: u64 = 8;
 
 /// The upper bound for the consumption of a call: the longest answer that it may give.
 pub(super) struct CallBound {
@@ -31,16 +44,66 @@ pub(super) struct CallBound {
     answer: Option<u64>,
     /// The longest answer that the model can give.
     possible: Option<u64>,
-    price: Option<Price>,
+    rates: Option<HighestRates>,
+}
+
+/// The highest prices of a million tokens that may hold for a call.
+#[derive(Clone, Copy)]
+struct HighestRates {
+    input: f64,
+    output: f64,
+}
+
+impl HighestRates {
+    fn new(price: &Price, prompt: u64, request: &ModelRequest) -> Self {
+        let options = &request.options.other;
+        // Such a field may ask for what the client does not know: a longer time in the cache, sound, another service tier.
+        let is_open = options.contains_key("extra_body");
+        let tier = options.get("service_tier").and_then(Value::as_str);
+        let rates = price.highest(prompt, tier.filter(|_| !is_open));
+        let files = request.messages.iter().flat_map(|message| &message.files);
+        let has_sound = files
+            .into_iter()
+            .any(|file| matches!(kind(file), Kind::Sound(_) | Kind::Video));
+        let priced = |price: Option<f64>, may_apply: bool| price.filter(|_| may_apply).unwrap_or_default();
+        let highest = |usual: f64, others: &[f64]| others.iter().copied().fold(usual, f64::max);
+        Self {
+            input: highest(
+                rates.input,
+                &[
+                    // The provider may write all of it into its cache.
+                    priced(rates.cache_write, true),
+                    priced(rates.cache_write_long, is_open),
+                    priced(rates.audio_input, is_open || has_sound),
+                ],
+            ),
+            output: highest(
+                rates.output,
+                &[
+                    priced(rates.reasoning, true),
+                    priced(rates.image_output, true),
+                    priced(rates.audio_output, is_open),
+                ],
+            ),
+        }
+    }
 }
 
 impl CallBound {
-    pub(super) fn new(request: &ModelRequest, price: Option<Price>, possible: Option<u32>) -> Self {
+    /// The bound of a request to a model with a price, a window and a longest answer, as far as they are known.
+    pub(super) fn new(
+        request: &ModelRequest,
+        price: Option<Price>,
+        window: Option<u64>,
+        possible: Option<u32>,
+    ) -> Self {
+        // No provider takes more than the window of its model.
+        let prompt = prompt_tokens(request).min(window.unwrap_or(u64::MAX));
         Self {
-            prompt: prompt_tokens(request),
+            prompt,
             answer: request.options.max_output_tokens.map(u64::from),
             possible: possible.map(u64::from),
-            price,
+            rates: price.map(|price| HighestRates::new(&price, prompt, request)),
         }
     }
 
@@ -67,11 +130,11 @@ impl CallBound {
     /// The tokens of an answer that the budgets can still pay for, if they limit tokens or money.
     fn affordable(&self, available: &Available) -> Option<u64> {
         let fitting = available.tokens.map(|tokens| tokens.saturating_sub(self.prompt));
-        let payable = match (available.cost, self.price) {
-            (Some(cost), Some(price)) if price.rates.output > 0.0 => {
-                let left = cost - self.cost_of_prompt(price);
+        let payable = match (available.cost, self.rates) {
+            (Some(cost), Some(rates)) if rates.output > 0.0 => {
+                let left = cost - self.cost_of_prompt(rates);
                 // More than fits into the type is as good as no limit.
-                Some((left.max(0.0) * 1e6 / price.rates.output) as u64)
+                Some((left.max(0.0) * 1e6 / rates.output) as u64)
             }
             _ => None,
         };
@@ -80,8 +143,8 @@ impl CallBound {
 
     pub(super) fn estimate(&self, available: &Available) -> Estimate {
         let answer = self.answer(available);
-        let cost = self.price.map_or(0.0, |price| {
-            self.cost_of_prompt(price) + price.rates.output * answer as f64 / 1e6
+        let cost = self.rates.map_or(0.0, |rates| {
+            self.cost_of_prompt(rates) + rates.output * answer as f64 / 1e6
         });
         Estimate {
             tokens: self.prompt + answer,
@@ -97,13 +160,13 @@ impl CallBound {
             prompt_tokens: self.prompt.min(reserved.tokens),
             completion_tokens: reserved.tokens.saturating_sub(self.prompt),
             total_tokens: reserved.tokens,
-            cost: self.price.map(|_| reserved.cost),
+            cost: self.rates.map(|_| reserved.cost),
             ..Usage::default()
         })
     }
 
-    fn cost_of_prompt(&self, price: Price) -> f64 {
-        price.highest_input(self.prompt) * self.prompt as f64 / 1e6
+    fn cost_of_prompt(&self, rates: HighestRates) -> f64 {
+        rates.input * self.prompt as f64 / 1e6
     }
 }
 
@@ -144,23 +207,49 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
     estimated(bytes) as u64 + MESSAGE * request.messages.len() as u64 + files
 }
 
-/// The bytes of a turn's calls and reasoning, which each round of tools sends again.
+/// The bytes of a turn's calls and reasoning, which each round of tools sends again. Where the provider wants its own form of the
+/// turn back, that may be beside the calls (chat completions) or hold them.
 fn turn_bytes(turn: &Message) -> usize {
-    match &turn.native {
-        Some(native) => native.content.iter().map(|part| part.to_string().len()).sum(),
-        None => turn
-            .tool_calls
-            .iter()
-            .map(|call| call.arguments.to_string().len())
-            .sum(),
+    let native = turn.native.iter().flat_map(|native| &native.content);
+    let calls = turn.tool_calls.iter();
+    let calls = calls.map(|call| call.id.len() + call.name.len() + call.arguments.to_string().len());
+    native.map(|part| part.to_string().len()).chain(calls).sum()
+}
+
+/// The kinds of files that providers count in different ways.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Image,
+    /// With the bytes of a token.
+    Sound(u64),
+    Video,
+    Document,
+}
+
+/// The kind of a file by its content, as it is sent; the name says it of contents that are not recognised.
+fn kind(file: &MessageFile) -> Kind {
+    let media_type = file.content_type();
+    match media_type.split('/').next() {
+        Some("image") if media_type != "image/svg+xml" => Kind::Image,
+        Some("audio") if media_type.ends_with("wav") => Kind::Sound(WAVE_BYTES),
+        Some("audio") => Kind::Sound(SOUND_BYTES),
+        Some("video") => Kind::Video,
+        _ if media_type == "application/pdf" || std::str::from_utf8(&file.bytes).is_err() => Kind::Document,
+        _ => Kind::Text,
     }
 }
 
-/// The tokens of a file: a text has its length, and for others providers count about as many.
+/// The tokens of a file, as a bound. An image has so many whatever its length.
 fn file_tokens(file: &MessageFile) -> u64 {
-    match std::str::from_utf8(&file.bytes) {
-        Ok(text) => FILE_TOKENS.max(estimated(text.len()) as u64),
-        Err(_) => FILE_TOKENS,
+    let bytes = file.bytes.len();
+    let by_length = |bytes_of_token: u64| (bytes as u64).div_ceil(bytes_of_token);
+    match kind(file) {
+        Kind::Text => estimated(bytes + file.name.len()) as u64,
+        Kind::Image => IMAGE_TOKENS,
+        Kind::Sound(bytes_of_token) => by_length(bytes_of_token),
+        Kind::Video => by_length(VIDEO_BYTES),
+        Kind::Document => by_length(PDF_BYTES),
     }
 }
 
@@ -177,8 +266,10 @@ pub(super) fn check_models(settings: &AIModelNodeSettings, setup: &RunSetup<'_>)
     let client = models.client(setup.is_offline).map_err(|error| refused(&error))?;
     let mut unusable = Vec::new();
     for name in settings.models.iter().filter(|name| !name.contains('$')) {
+        // Without a key, too: it may be there where the definition runs.
+        check_options(client, name, settings)?;
         match client.check(name) {
-            Ok(()) => check_options(client, name, settings)?,
+            Ok(()) => {}
             Err(error @ ModelError::KeyNotAllowed { .. }) => return Err(node_error(&error)),
             // Another model may be asked instead.
             Err(error) => unusable.push(node_error(&error)),
@@ -207,19 +298,41 @@ fn check_options(
     settings: &AIModelNodeSettings,
 ) -> Result<(), NodeError> {
     let config = settings.model_call_config.clone().unwrap_or_default();
-    let is_fixed = |text: &String| !text.contains('$');
+    let schema = config.structured_output.as_ref().map(|output| &output.schema);
+    let schema = schema.filter(|schema| is_fixed(schema));
+    let schema = schema.and_then(|schema| StructuredSchema::new(schema, 0).ok());
+    let written = json!([config.options, config.metadata, config.reasoning_effort]);
+    let is_written = is_fixed(&written);
     let options = ModelOptions {
         max_output_tokens: config.max_output_tokens,
-        reasoning_effort: config.effort().filter(is_fixed),
+        schema: schema.map(|schema| schema.for_model().clone()),
+        reasoning_effort: config.effort(),
         max_reasoning_tokens: config.reasoning_tokens(),
+        tools: config.tools.iter().map(fixed_spec).collect(),
+        tool_choice: config.tool_choice.map(Into::into),
+        cache: config.cache.map(Into::into),
         metadata: config.metadata,
         other: config.options,
-        ..ModelOptions::default()
     };
-    let is_written = !serde_json::to_string(&options).is_ok_and(|text| text.contains('$'));
     match client.check_options(model, &options) {
         Err(error @ ModelError::Request { .. }) if is_written => Err(node_error(&error)),
         _ => Ok(()),
+    }
+}
+
+/// A tool as far as the definition says it. In the place of a schema that it does not say stands one that every provider takes.
+fn fixed_spec(tool: &Tool) -> ToolSpec {
+    let (name, description, parameters) = match tool {
+        Tool::Name(name) => (name, None, None),
+        Tool::Settings(tool) => (&tool.name, tool.description.clone(), tool.parameters.clone()),
+    };
+    let nothing =
+        || json!({ "type": "object", "properties": {}, "required": [], "additionalProperties": false });
+    ToolSpec {
+        name: name.clone(),
+        description,
+        schema: parameters.filter(is_fixed).unwrap_or_else(nothing),
+        cache: false,
     }
 }
 
@@ -252,7 +365,7 @@ mod tests {
                 ..ModelOptions::default()
             },
         };
-        CallBound::new(&request, price, None)
+        CallBound::new(&request, price, None, None)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dad_core::json::{JsonError, check, parse_external};
 use dad_core::{NodeType, Usage};
-use dad_definition::NestedSettings;
+use dad_definition::{NestedSettings, Prepared};
 use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{
     Agreement, BoundStep, MAX_APPROVALS, Node as _, NodeContext, NodeError, NodeOutput, Preview, WantedCall,
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::ai_model::answer::misfits;
+use crate::ai_model::parameters::{Inserted, Misplaced, Word};
 use crate::ai_model::settings::{Tool, ToolChoice, ToolSettings};
 use crate::command::{CommandExecutor, CommandLine, CommandNodeSettings, CommandStep};
 use crate::sandbox::Sandbox;
@@ -61,7 +62,7 @@ pub(crate) struct ReadyTool {
 enum Target {
     /// A callback or node type.
     Registered(String),
-    Command(Vec<String>),
+    Command(Vec<Word>),
 }
 
 impl Tools {
@@ -80,7 +81,7 @@ impl Tools {
         let Some(index) = self.ready.iter().position(|tool| tool.spec.name == call.name) else {
             let names: Vec<&str> = self.ready.iter().map(|tool| tool.spec.name.as_str()).collect();
             let there_are = Some(names.join(", ")).filter(|names| !names.is_empty());
-            return Ok(Called::refused(&format!(
+            return Ok(Called::unfit(&format!(
                 "there is no tool `{}`; there are {}",
                 call.name,
                 there_are.as_deref().unwrap_or("none")
@@ -95,16 +96,16 @@ impl Tools {
             )));
         }
         if let Some(refused) = unreadable(&call.arguments) {
-            return Ok(Called::refused(&refused));
+            return Ok(Called::unfit(&refused));
         }
         if let Some(refused) = tool.gives_fixed(&call.arguments) {
-            return Ok(Called::refused(&refused));
+            return Ok(Called::unfit(&refused));
         }
         let validator = tool.validator.as_ref();
         if let Some(misfits) =
             validator.and_then(|validator| misfits(validator, &call.arguments, MAX_REPORTED_ERRORS))
         {
-            return Ok(Called::refused(&format!("the arguments do not fit: {misfits}")));
+            return Ok(Called::unfit(&format!("the arguments do not fit: {misfits}")));
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
         let name = format!("tool_{}", call.name);
@@ -131,6 +132,9 @@ pub(super) struct Counted {
     /// Whether the tool failed, or was not called.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_error: bool,
+    /// Whether it was not called because the model wrote no call that can be made; such a result is in no memo.
+    #[serde(skip)]
+    is_unfit: bool,
 }
 
 impl Called {
@@ -139,6 +143,7 @@ impl Called {
             result,
             usage,
             is_error: false,
+            is_unfit: false,
         })
     }
 
@@ -147,6 +152,17 @@ impl Called {
             result,
             usage,
             is_error: true,
+            is_unfit: false,
+        })
+    }
+
+    /// That the call cannot be made as the model wrote it, and why.
+    fn unfit(reason: &str) -> Self {
+        Self::Counted(Counted {
+            result: json!({ "error": reason }),
+            usage: Usage::default(),
+            is_error: true,
+            is_unfit: true,
         })
     }
 
@@ -159,9 +175,13 @@ impl Called {
         matches!(self, Self::Counted(Counted { is_error: true, .. }))
     }
 
+    pub(super) fn is_unfit(&self) -> bool {
+        matches!(self, Self::Counted(Counted { is_unfit: true, .. }))
+    }
+
     /// That the tool was not called, because of its arguments only the beginning may have arrived.
     pub(super) fn cut(call: &ToolCall) -> Self {
-        Self::refused(&format!(
+        Self::unfit(&format!(
             "`{}` was not called: the answer was cut at its longest length, which `max_output_tokens` says; call it with \
              shorter arguments",
             call.name
@@ -215,7 +235,7 @@ impl ReadyTool {
         match (self.permitted(&call.arguments), &self.target) {
             (Some(step), _) => preview_of(step, cx).await,
             (None, Target::Registered(name)) => cx.preview(name, &self.fixed, &call.arguments).await,
-            (None, Target::Command(argv)) => preview_of(self.filled(argv, &call.arguments), cx).await,
+            (None, Target::Command(words)) => preview_of(self.filled(words, &call.arguments), cx).await,
         }
     }
 
@@ -248,7 +268,7 @@ impl ReadyTool {
         let called = match (self.permitted(&call.arguments), &self.target) {
             (Some(step), _) => execute(step, cx).await,
             (None, Target::Registered(name)) => cx.call_with(name, &self.fixed, &call.arguments).await,
-            (None, Target::Command(argv)) => execute(self.filled(argv, &call.arguments), cx).await,
+            (None, Target::Command(words)) => execute(self.filled(words, &call.arguments), cx).await,
         };
         match called {
             Ok(output) => {
@@ -288,8 +308,8 @@ impl ReadyTool {
     fn executed(&self, arguments: &Value) -> (NodeType, Value) {
         let (name, mut settings) = match &self.target {
             Target::Registered(name) => (&**name, arguments.as_object().cloned().unwrap_or_default()),
-            Target::Command(argv) => {
-                let commands = json!([filled(argv, arguments, &self.spec.schema)]);
+            Target::Command(words) => {
+                let commands = json!([filled(words, arguments)]);
                 (COMMAND, Map::from_iter([("commands".to_owned(), commands)]))
             }
         };
@@ -298,9 +318,9 @@ impl ReadyTool {
     }
 
     /// A command with what the model gave in the place of parameters.
-    fn filled(&self, argv: &[String], arguments: &Value) -> Result<CommandStep, NodeError> {
-        let filled = filled(argv, arguments, &self.spec.schema);
-        let written = Written::of_tool(argv, &filled, self.allow_generated);
+    fn filled(&self, words: &[Word], arguments: &Value) -> Result<CommandStep, NodeError> {
+        let filled = filled(words, arguments);
+        let written = Written::of_tool(&as_written(words), &filled, self.allow_generated);
         let settings = CommandNodeSettings {
             commands: vec![CommandLine::Arguments(filled)],
             ..command_settings(&Value::Object(self.fixed.clone()))?
@@ -389,32 +409,45 @@ fn result_of(output: NodeOutput) -> Value {
 
 /// A command with what the model gave in the place of parameters, each a whole argument. An optional parameter that the model left
 /// out has its default, else its argument is left out as well.
-fn filled(argv: &[String], arguments: &Value, schema: &Value) -> Vec<String> {
+fn filled(words: &[Word], arguments: &Value) -> Vec<String> {
     let text = |value: &Value| dad_template::Value::from(value).to_text();
-    let argument = |written: &String| {
-        let Some(name) = parameter(written) else {
-            return Some(written.clone());
-        };
-        let declared = schema
-            .get("properties")
-            .and_then(|properties| properties.get(name));
-        match (arguments.get(name).filter(|given| !given.is_null()), declared) {
-            (Some(given), _) => Some(text(given)),
-            (None, Some(declared)) => declared.get("default").filter(|value| !value.is_null()).map(text),
-            (None, None) => Some(written.clone()),
+    let argument = |word: &Word| match word {
+        Word::Text(text) => Some(text.clone()),
+        Word::Parameter { name, default } => {
+            let given = arguments.get(name).filter(|given| !given.is_null());
+            given.or(default.as_ref()).map(text)
         }
     };
-    argv.iter().filter_map(argument).collect()
+    words.iter().filter_map(argument).collect()
 }
 
-/// The name of the parameter that an argument of a command stands for.
-pub(super) fn parameter(argument: &str) -> Option<&str> {
-    argument.strip_prefix('{')?.strip_suffix('}')
+/// A command as the definition has it.
+fn as_written(words: &[Word]) -> Vec<String> {
+    let written = words.iter().map(|word| match word {
+        Word::Text(text) => text.clone(),
+        Word::Parameter { name, .. } => format!("{{{name}}}"),
+    });
+    written.collect()
+}
+
+/// The form of tools that is prepared with the definition: the places of inserted values in their commands, and their secrets.
+pub(super) fn prepared(unrendered: &Value) -> Option<Prepared> {
+    let inserted = Inserted::of(settings_of_tools(unrendered));
+    let secrets = secrets(unrendered);
+    (!inserted.is_empty() || !secrets.is_empty()).then(|| Prepared {
+        found: Arc::new(inserted),
+        // Nothing in the place of none: an empty object would count in fingerprints.
+        values: if secrets.is_empty() {
+            Value::Null
+        } else {
+            secrets.into()
+        },
+    })
 }
 
 /// The parts of a definition about the tools of a step, with the environment variables of each that have secrets in them,
 /// taken apart, by its name.
-pub(super) fn secrets(unrendered: &Value) -> Map<String, Value> {
+fn secrets(unrendered: &Value) -> Map<String, Value> {
     let secrets = |tool: &Value| {
         let name = tool.get("name")?.as_str()?.to_owned();
         let pieces = secret_text::pieces_of_variables(tool.get("settings")?);
@@ -424,7 +457,7 @@ pub(super) fn secrets(unrendered: &Value) -> Map<String, Value> {
 }
 
 /// The tools in unrendered settings.
-pub(super) fn settings_of_tools(unrendered: &Value) -> impl Iterator<Item = &Value> {
+fn settings_of_tools(unrendered: &Value) -> impl Iterator<Item = &Value> {
     let tools = unrendered
         .pointer("/model_call_config/tools")
         .and_then(Value::as_array);
@@ -467,13 +500,18 @@ pub(super) fn sandboxes<'a>(tools: impl Iterator<Item = &'a Tool>) -> Vec<Option
 /// The tools that settings name.
 pub(super) fn ready(
     tools: &[Tool],
-    secrets: &Value,
+    (inserted, secrets): (&Inserted, &Value),
     cx: &NodeContext,
 ) -> Result<Arc<[ReadyTool]>, NodeError> {
-    tools.iter().map(|tool| ready_tool(tool, secrets, cx)).collect()
+    let ready = |tool: &Tool| ready_tool(tool, (inserted, secrets), cx);
+    tools.iter().map(ready).collect()
 }
 
-fn ready_tool(tool: &Tool, secrets: &Value, cx: &NodeContext) -> Result<ReadyTool, NodeError> {
+fn ready_tool(
+    tool: &Tool,
+    (inserted, secrets): (&Inserted, &Value),
+    cx: &NodeContext,
+) -> Result<ReadyTool, NodeError> {
     let settings = match tool {
         Tool::Name(name) => ToolSettings {
             name: name.clone(),
@@ -490,7 +528,12 @@ fn ready_tool(tool: &Tool, secrets: &Value, cx: &NodeContext) -> Result<ReadyToo
                 .ok_or_else(|| unknown(&name, cx))?;
             (Target::Registered(name), Some(schema))
         }
-        (None, Some(command)) => (Target::Command(command), None),
+        (None, Some(command)) => {
+            let schema = settings.parameters.as_ref().unwrap_or(&Value::Null);
+            let words = inserted.words(&settings.name, command, schema);
+            let words = words.map_err(|misplaced| wrong_word(&settings.name, misplaced))?;
+            (Target::Command(words), None)
+        }
         _ => {
             let message = format!(
                 "the tool `{}` is exactly one of `callback`, `node` and `command`",
@@ -521,6 +564,14 @@ fn ready_tool(tool: &Tool, secrets: &Value, cx: &NodeContext) -> Result<ReadyToo
     })
 }
 
+/// The error of a word that only the rendered schema of parameters shows to be wrong.
+fn wrong_word(tool: &str, misplaced: Misplaced) -> NodeError {
+    let message = format!("in the `command` of the tool `{tool}`, {}", misplaced.message);
+    NodeError::new("wrong_tool", message)
+        .with_hint(misplaced.hint)
+        .permanent()
+}
+
 fn unknown(name: &str, cx: &NodeContext) -> NodeError {
     let names = cx.callable_names();
     let near = dad_core::nearest(name, names.iter().copied());
@@ -538,25 +589,46 @@ fn unknown(name: &str, cx: &NodeContext) -> NodeError {
 mod tests {
     use super::*;
 
+    fn words(argv: &[&str], schema: &Value) -> Vec<Word> {
+        let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+        Inserted::default().words("t", argv, schema).unwrap()
+    }
+
     #[test]
     fn an_optional_parameter_that_is_left_out_has_its_default_or_no_argument() {
-        let argv = ["ls", "{dir}", "{depth}", "{}"].map(str::to_owned);
         let schema = json!({ "properties": { "dir": { "type": "string" }, "depth": { "default": 2 } } });
+        let words = words(&["ls", "{dir}", "{depth}", "{}"], &schema);
         for (given, expected) in [
             (json!({}), vec!["ls", "2", "{}"]),
             (json!({ "dir": null, "depth": null }), vec!["ls", "2", "{}"]),
             (json!({ "dir": "", "depth": 0 }), vec!["ls", "", "0", "{}"]),
         ] {
-            assert_eq!(filled(&argv, &given, &schema), expected, "{given}");
+            assert_eq!(filled(&words, &given), expected, "{given}");
         }
     }
 
     #[test]
+    fn only_secrets_of_tools_count_in_fingerprints() {
+        let tool = |settings: &Value| {
+            let tool = json!({ "name": "t", "command": ["echo", "$var{x}"], "settings": settings });
+            prepared(&json!({ "model_call_config": { "tools": [tool] } }))
+                .unwrap()
+                .values
+        };
+        assert_eq!(tool(&json!({})), Value::Null);
+        assert!(tool(&json!({ "env_vars": { "A": "$secret{B}" } })).is_object());
+    }
+
+    #[test]
     fn what_a_model_gives_is_a_whole_argument() {
-        let argv = ["grep", "-c", "{pattern}", "{file}", "{other}", "a{file}"].map(str::to_owned);
+        let schema = json!({ "properties": { "pattern": {}, "file": {} } });
+        let words = words(
+            &["grep", "-c", "{pattern}", "{file}", "{{other}}", "a{{file}}"],
+            &schema,
+        );
         let given = json!({ "pattern": "a b; rm -rf /", "file": 3 });
         assert_eq!(
-            filled(&argv, &given, &json!({})),
+            filled(&words, &given),
             ["grep", "-c", "a b; rm -rf /", "3", "{other}", "a{file}"]
         );
     }
