@@ -198,11 +198,14 @@ impl<'a> Conversation<'a> {
             };
             let called = called?;
             is_made |= !called.is_unfit();
+            let is_error = called.is_error();
+            let (text, files) = called.for_model(&call.name);
             self.request.messages.push(Message {
-                is_error: called.is_error(),
+                files,
+                is_error,
                 tool_call_id: Some(call.id.clone()),
                 tool_calls: vec![call],
-                ..Message::new(Role::Tool, called.for_model())
+                ..Message::new(Role::Tool, text)
             });
         }
         if is_made {

@@ -7,6 +7,7 @@ mod checks;
 mod defaults;
 mod fake;
 mod parameters;
+mod results;
 mod settings;
 mod spending;
 mod stream;

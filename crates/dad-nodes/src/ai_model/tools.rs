@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dad_core::json::{JsonError, check, parse_external};
 use dad_core::{NodeType, Usage};
 use dad_definition::{NestedSettings, Prepared};
-use dad_models::{ToolCall, ToolSpec};
+use dad_models::{MessageFile, ToolCall, ToolSpec};
 use dad_runner::{
     Agreement, BoundStep, MAX_APPROVALS, Node as _, NodeContext, NodeError, NodeOutput, Preview, WantedCall,
 };
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ai_model::answer::misfits;
 use crate::ai_model::parameters::{Inserted, Misplaced, Word};
+use crate::ai_model::results;
 use crate::ai_model::settings::{Tool, ToolChoice, ToolSettings};
 use crate::command::{CommandExecutor, CommandLine, CommandNodeSettings, CommandStep};
 use crate::sandbox::Sandbox;
@@ -195,14 +196,10 @@ impl Called {
         }
     }
 
-    /// The result for the model.
-    pub(super) fn for_model(self) -> String {
-        match self {
-            Self::Counted(Counted { result, .. }) | Self::Plain(result) => match result {
-                Value::String(text) => text,
-                other => other.to_string(),
-            },
-        }
+    /// The result for the model, with its images and sound.
+    pub(super) fn for_model(self, tool: &str) -> (String, Vec<MessageFile>) {
+        let (Self::Counted(Counted { result, .. }) | Self::Plain(result)) = self;
+        results::for_model(tool, result)
     }
 }
 

@@ -208,3 +208,62 @@ async fn failures_are_named() {
     .await;
     assert_eq!(error(&report).code, "no_model_client");
 }
+
+/// Calls the tool `plot` first, and answers then; keeps what it was asked.
+#[derive(Clone, Default)]
+struct Plotting(Arc<Mutex<Vec<ModelRequest>>>);
+
+#[async_trait]
+impl ModelClient for Plotting {
+    async fn complete(&self, request: &ModelRequest, _: &CallContext) -> Result<ModelResponse, ModelError> {
+        self.0.lock().unwrap().push(request.clone());
+        let mut response = ModelResponse::of_text(&request.model, "scripted", "");
+        if request.messages.len() == 1 {
+            response.tool_calls.push(dad_models::ToolCall {
+                id: "call_1".to_owned(),
+                name: "plot".to_owned(),
+                arguments: json!({}),
+                signatures: Vec::new(),
+            });
+            response.finish_reason = dad_models::FinishReason::ToolCall;
+        } else {
+            response.text = "I see it.".to_owned();
+        }
+        Ok(response)
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_a_tool_gives_is_sent_as_one() {
+    let project = tempfile::tempdir().unwrap();
+    let client = Plotting::default();
+    let plot = |_: serde_json::Map<String, Value>, _: dad_runner::NodeContext| async {
+        Ok(json!({ "content": [
+            { "type": "text", "text": "a chart" },
+            { "type": "image", "mimeType": "image/png", "data": "iVBORw0KGgo=" },
+        ] }))
+    };
+    let settings =
+        json!({ "models": ["a/x"], "prompt": "Look.", "model_call_config": { "tools": ["plot"] } });
+    let node = dad_definition::NodeBuilder::new(dad_core::NodeType::AI_MODEL_CALL, settings);
+    let flow = dad_definition::FlowBuilder::new()
+        .node("step", node)
+        .build()
+        .unwrap();
+    let context = dad_run::RunContext::builder("flow", project.path())
+        .unmasked()
+        .origin_key(dad_tests::origin_key())
+        .nodes(dad_nodes::builtin_nodes().callback("plot", plot))
+        .resource(Arc::new(Models::new(client.clone())));
+    let runner = dad_runner::FlowRunner::new(flow, context.build().unwrap());
+    let report = runner.run().await.unwrap();
+    assert_eq!(outcome(&report)["text"], "I see it.");
+    let asked = client.0.lock().unwrap();
+    let result = asked[1].messages.last().unwrap();
+    assert_eq!((result.text.as_str(), result.is_error), ("a chart", false));
+    assert_eq!(
+        (result.files[0].media_type.as_str(), &result.files[0].bytes[..4]),
+        ("image/png", &b"\x89PNG"[..])
+    );
+    drop(dad_tests::validate_run_dir(&report.run_dir));
+}
