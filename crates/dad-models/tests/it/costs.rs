@@ -1,7 +1,7 @@
 //! The costs of usage documents of all providers, against a table that was computed by hand: each cost is the sum of tokens times
 //! prices that the provider's page of prices has for their kind.
 
-use dad_models::{Credentials, HttpClient, ModelCatalog, ModelClient};
+use dad_models::{Credentials, HttpClient, ModelCatalog, ModelClient, Price};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -57,5 +57,34 @@ async fn costs_are_those_of_the_pages_of_prices() {
         assert_eq!(json!(counts), case["counts"], "{name}");
         let (cost, expected) = (usage.cost.unwrap(), case["cost"].as_f64().unwrap());
         assert!((cost - expected).abs() < 1e-9, "{name}: {cost} is not {expected}");
+    }
+}
+
+#[test]
+fn no_call_costs_more_than_at_the_highest_prices() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../data/usages.json")).unwrap();
+    for case in &cases {
+        let price: Price = serde_json::from_value(case["price"].clone()).unwrap();
+        let [sent, received] = [0, 1].map(|at| case["counts"][at].as_u64().unwrap());
+        let cost = case["cost"].as_f64().unwrap();
+        for tier in [None, case["tier"].as_str()] {
+            let rates = price.highest(sent, tier);
+            let of_input = [
+                rates.cached_input,
+                rates.cache_write,
+                rates.cache_write_long,
+                rates.audio_input,
+            ];
+            let of_output = [rates.reasoning, rates.audio_output, rates.image_output];
+            let highest =
+                |usual: f64, kinds: &[Option<f64>]| kinds.iter().flatten().copied().fold(usual, f64::max);
+            let bound = highest(rates.input, &of_input) * sent as f64
+                + highest(rates.output, &of_output) * received as f64;
+            assert!(
+                cost <= bound / 1e6 + 1e-9,
+                "{}: {cost} exceeds {bound}",
+                case["name"]
+            );
+        }
     }
 }
