@@ -1,4 +1,8 @@
 //! The command of a program that adds its own parts to it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test makes the files that a user would have"
+)]
 
 use std::ffi::OsString;
 use std::path::Path;
