@@ -27,6 +27,7 @@ mod http;
 mod json_text;
 mod model_error;
 mod not_compared;
+mod outcomes;
 mod process;
 mod sandbox;
 mod secret_text;
@@ -58,6 +59,9 @@ pub use folder_analyzer::{
 };
 pub use http::{HttpFile, HttpMethod, HttpNode, HttpNodeOutcome, HttpNodeSettings, HttpOutput};
 pub use not_compared::not_compared;
+pub use outcomes::{
+    AIModelNodeOutcome, CommandNodeOutcome, CommandResult, FileOperationNodeOutcome, GeneratedFile,
+};
 pub use process::passed_environment;
 pub use sandbox::{Sandbox, SandboxBounds, SandboxHome, SandboxMode, SandboxPolicy};
 pub use serde_forms::{ObjectTemplate, OneOrMany};

@@ -1,6 +1,7 @@
 //! The error of a run.
 
 use dad_core::{ErrorInfo, RunStatus};
+use dad_definition::Problems;
 use dad_run::{RunError, SetupError};
 
 use crate::report::RunReport;
@@ -37,6 +38,12 @@ pub enum Error {
 impl From<SetupError> for Error {
     fn from(error: SetupError) -> Self {
         Self::Run(error.into())
+    }
+}
+
+impl From<Problems> for Error {
+    fn from(problems: Problems) -> Self {
+        Self::Run(problems.into())
     }
 }
 

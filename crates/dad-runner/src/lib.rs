@@ -19,6 +19,7 @@
 //! `render` < `concurrency` < `session` < `ask` < `node` < `step` < `flow` < `forecast` < `report` < `error` < `runner`.
 
 mod ask;
+mod complete;
 mod concurrency;
 mod error;
 mod flow;
@@ -31,6 +32,7 @@ mod session;
 mod step;
 
 pub use ask::approval::{Agreement, WantedCall};
+pub use complete::CompleteRun;
 pub use error::Error;
 pub use forecast::forecast;
 pub use node::blocking::{Stop, look};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dad_core::{ErrorInfo, FirstFailure, RunId, RunStatus};
-use dad_run::Totals;
+use dad_run::{RunError, RunView, SetupError, Totals};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The report of a run.
@@ -28,4 +29,37 @@ pub struct RunReport {
     pub duration: Duration,
     /// Problems that did not affect the run itself, such as failures of observers.
     pub warnings: Vec<String>,
+}
+
+impl RunReport {
+    /// The outcome of a step as a type, read from the run's directory.
+    ///
+    /// ```no_run
+    /// # use dad_runner::RunReport;
+    /// # fn example(report: &RunReport) -> Result<(), Box<dyn std::error::Error>> {
+    /// #[derive(serde::Deserialize)]
+    /// struct Greeting {
+    ///     text: String,
+    /// }
+    ///
+    /// let greeting: Greeting = report.outcome("hello.greet")?;
+    /// println!("{}", greeting.text);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the path is none, the run has no result there, or the outcome is of another type.
+    pub fn outcome<T: DeserializeOwned>(&self, path: &str) -> Result<T, RunError> {
+        let path = path.parse().map_err(SetupError::Path)?;
+        RunView::open(&self.run_dir)?.outcome(&path)
+    }
+
+    /// The definition's `output` as a type; one that is absent reads as `null`.
+    ///
+    /// # Errors
+    /// If it is of another type.
+    pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(self.output.as_ref().unwrap_or(&Value::Null))
+    }
 }

@@ -70,12 +70,12 @@ pub use dad_template as template;
 pub use dad_terminal as terminal;
 
 pub use dad_core::{
-    AgentDefinition, ElementId, ErrorInfo, FlowDefinition, HierarchyPath, NodeType, OnError, OnExhausted,
-    OnLimit, RunId, RunStatus, StepStatus, Usage,
+    AgentDefinition, Budget, Definition, ElementId, ErrorInfo, FlowDefinition, HierarchyPath, NodeType,
+    OnError, OnExhausted, OnLimit, RetryPolicy, RunId, RunStatus, StepStatus, Usage,
 };
 pub use dad_definition::{
     AgentBuilder, CallbackBuilder, ConditionalBuilder, FlowBuilder, ForEachBuilder, NodeBuilder,
-    RepeatBuilder,
+    ParallelBuilder, Problems, RepeatBuilder,
 };
 pub use dad_events::{
     ComponentExecutionCompletedEvent, EventBus, EventType, HandlerError, NodeExecutionCompletedEvent,
@@ -94,8 +94,8 @@ pub use dad_run::{
     Share, find_project_root,
 };
 pub use dad_runner::{
-    AgentRunner, BindContext, Bound, BoundStep, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput,
-    NodeRegistry, ReadSet, RunReport, World,
+    AgentRunner, BindContext, Bound, BoundStep, CompleteRun, Error, FlowRunner, Node, NodeContext, NodeError,
+    NodeOutput, NodeRegistry, ReadSet, RunReport, Runner, World,
 };
 #[cfg(feature = "terminal")]
 pub use dad_terminal::{

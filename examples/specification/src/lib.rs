@@ -11,11 +11,11 @@ use dhenara::nodes::{
     FolderAnalysisOperation, FolderAnalyzerSettings, FolderOperationType, PromptVariable,
 };
 use dhenara::{
-    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, FileOperationNode, FlowBuilder,
-    FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent, NodeType,
-    ObjectTemplate, ObservabilitySettings, Project, ProjectError, Prompt, RunContext, RunEnd, RunReport,
-    RunStatus, async_input, get_ai_model_node_input, get_folder_analyzer_node_input, on,
-    print_component_completion, print_node_completion,
+    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, CompleteRun, FileOperationNode,
+    FlowBuilder, FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent,
+    NodeType, ObjectTemplate, ObservabilitySettings, Project, ProjectError, Prompt, RunContext, RunReport,
+    async_input, get_ai_model_node_input, get_folder_analyzer_node_input, on, print_component_completion,
+    print_node_completion,
 };
 
 /// An agent small enough to be executed anywhere; the fragments call it `my_agent`.
@@ -86,16 +86,7 @@ pub async fn run_lifecycle(project: &Project) -> Result<RunReport, Box<dyn Error
     let run = run_context.setup_run(&my_agent)?;
 
     let ended = AgentRunner::within(&my_agent, &run).run().await;
-    let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
-    let end = match report.map(|report| report.status) {
-        Some(RunStatus::Completed) => RunEnd::Completed,
-        // A question is open; an answer continues the run.
-        Some(RunStatus::Waiting) => RunEnd::Waiting,
-        Some(RunStatus::Cancelled) => RunEnd::Cancelled,
-        _ => RunEnd::Failed,
-    };
-    let error = ended.as_ref().err().map(|error| error as &dyn Error);
-    run.complete_run(end, error).await?;
+    run.complete(&ended).await?;
     Ok(ended?)
 }
 

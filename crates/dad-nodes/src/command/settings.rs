@@ -228,9 +228,34 @@ impl From<&str> for CommandLine {
     }
 }
 
-impl<const N: usize> From<[&str; N]> for CommandLine {
-    fn from(arguments: [&str; N]) -> Self {
-        Self::Arguments(arguments.map(str::to_owned).to_vec())
+impl From<String> for CommandLine {
+    fn from(text: String) -> Self {
+        Self::Shell(text)
+    }
+}
+
+impl<S: Into<String>, const N: usize> From<[S; N]> for CommandLine {
+    fn from(arguments: [S; N]) -> Self {
+        arguments.into_iter().collect()
+    }
+}
+
+impl<S: Into<String>> From<Vec<S>> for CommandLine {
+    fn from(arguments: Vec<S>) -> Self {
+        arguments.into_iter().collect()
+    }
+}
+
+impl<S: AsRef<str>> From<&[S]> for CommandLine {
+    fn from(arguments: &[S]) -> Self {
+        arguments.iter().map(AsRef::as_ref).collect()
+    }
+}
+
+/// A command of a program and its arguments.
+impl<S: Into<String>> FromIterator<S> for CommandLine {
+    fn from_iter<I: IntoIterator<Item = S>>(arguments: I) -> Self {
+        Self::Arguments(arguments.into_iter().map(Into::into).collect())
     }
 }
 

@@ -10,6 +10,7 @@ mod folders;
 #[cfg(unix)]
 mod git_view;
 mod models;
+mod outcomes;
 
 use std::path::Path;
 use std::sync::Arc;

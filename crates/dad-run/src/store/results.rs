@@ -45,6 +45,20 @@ impl RunView {
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 
+    /// The outcome of a step as a type, such as `dad_nodes::CommandNodeOutcome`.
+    ///
+    /// # Errors
+    /// As for [`result`](Self::result); [`RunError::Unreadable`] if it is of another type.
+    pub fn outcome<T: DeserializeOwned>(&self, path: &HierarchyPath) -> Result<T, RunError> {
+        let mut result = self.result(path)?;
+        let outcome = result.get_mut("outcome").map(Value::take).unwrap_or_default();
+        serde_json::from_value(outcome).map_err(|error| {
+            let file = self.files.path_of(&path.to_relative_dir().join(RESULT));
+            let reason = dad_core::in_words(&error);
+            RunError::unreadable(file, format!("its outcome is of another type: {reason}"))
+        })
+    }
+
     fn no_result(&self, path: &HierarchyPath) -> RunError {
         let reason = match self.entries.get(path) {
             Some(ViewEntry::Component { .. }) => "it is a component".to_owned(),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 
 mod binding;
+mod completing;
 mod control;
 mod forecasts;
 mod nodes;
