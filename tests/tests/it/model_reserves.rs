@@ -44,7 +44,7 @@ async fn the_highest_price_that_may_hold_is_reckoned_with() {
         ("Hi", "", 250),
         (
             "Hi",
-            "service_tier: default, extra_body: { service_tier: priority }",
+            "service_tier: default, extra_body: { prompt_cache_retention: 24h }",
             250,
         ),
         (&long, "service_tier: default", 500),

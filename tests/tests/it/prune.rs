@@ -1,7 +1,7 @@
 //! `dhenara runs rm` and `dhenara runs prune`: which runs go, and what happens to the others.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -308,12 +308,20 @@ fn a_run_that_is_resumed_meanwhile_is_kept() {
     let in_use: Vec<String> = report.in_use.iter().map(ToString::to_string).collect();
     assert_eq!(in_use, ids[..1]);
     drop(lease);
-    // And one that was used and let go since.
-    let plan = dhenara::run::plan_prune(
-        catalog.inventory().unwrap(),
-        &policy,
-        dhenara::core::Timestamp::now(),
-    );
+    // And one that was used and let go since. Where another test begins a process just now, that holds the lease until it
+    // executes its program.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let plan = loop {
+        let plan = dhenara::run::plan_prune(
+            catalog.inventory().unwrap(),
+            &policy,
+            dhenara::core::Timestamp::now(),
+        );
+        if plan.removed().count() == 1 || Instant::now() > deadline {
+            break plan;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
     edit_journal(&env.runs()[0], |record| {
         record["at"] = "2030-01-01T00:00:00Z".into();
     });
