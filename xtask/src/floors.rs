@@ -32,7 +32,7 @@ pub const FLOORS: &[(&str, &[&[&str]])] = &[
             &["forecast"],
             &["report"],
             &["error"],
-            &["runner"],
+            &["runner", "complete"],
         ],
     ),
     (
