@@ -53,6 +53,7 @@ pub struct EventBusBuilder {
     notify: Vec<(String, NotifyFn)>,
     asks: Asks,
     observers: Vec<Arc<dyn RunObserver>>,
+    feeds: Vec<Feed>,
 }
 
 impl EventBusBuilder {
@@ -76,12 +77,19 @@ impl EventBusBuilder {
         self.observers.extend(observer.into_observer());
     }
 
+    /// A queue of all events of the run that holds at most `capacity` of them.
+    pub fn subscribe(&mut self, capacity: usize) -> Subscription {
+        let (feed, subscription) = Subscription::channel(capacity);
+        self.feeds.push(feed);
+        subscription
+    }
+
     /// Starts the tasks that deliver events. Must be called inside a tokio runtime.
     #[must_use]
     pub fn start(self, run: &Arc<RunInfo>) -> EventBus {
         let mut bus = EventBus {
             config: self.config,
-            feeds: Mutex::default(),
+            feeds: Mutex::new(self.feeds),
             observers: None,
             asks: self.asks,
             tasks: Mutex::default(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dad_core::{ElementId, PathSelector, SecretRegistry};
-use dad_events::EventBusBuilder;
+use dad_events::{EventBusBuilder, Subscription};
 use serde_json::{Map, Value};
 
 use crate::error::{RunError, SetupError};
@@ -69,6 +69,22 @@ impl RunContext {
     #[must_use]
     pub fn root_id(&self) -> &ElementId {
         &self.root_id
+    }
+
+    /// A queue of all events of the run, from its first on, that holds at most `capacity` of them. For a runner that owns the life
+    /// of its run; an [`ActiveRun`](crate::ActiveRun) has a queue of the events from now on.
+    ///
+    /// ```no_run
+    /// # async fn example(mut context: dad_run::RunContext) {
+    /// let mut events = context.subscribe(1024);
+    /// // A runner takes the context, and another task reads the events.
+    /// while let Some(delivery) = events.next().await {
+    ///     println!("{delivery:?}");
+    /// }
+    /// # }
+    /// ```
+    pub fn subscribe(&mut self, capacity: usize) -> Subscription {
+        self.bus.subscribe(capacity)
     }
 
     /// Takes up what a run was driven with, where nothing else is given.

@@ -90,3 +90,26 @@ async fn outcomes_and_output_are_read_as_types() {
     let no_path = report.outcome::<Echoed>("flow..first").unwrap_err();
     assert!(matches!(no_path.setup(), Some(SetupError::Path(_))), "{no_path}");
 }
+
+#[tokio::test]
+async fn the_events_of_a_run_are_heard_from_its_first_on() {
+    let project = tempfile::tempdir().unwrap();
+    let flow = FlowBuilder::new().node("first", echo(1)).build().unwrap();
+    let mut context = context(project.path()).build().unwrap();
+    let mut events = context.subscribe(100);
+    let running = tokio::spawn(FlowRunner::new(flow, context).run());
+    let mut kinds = Vec::new();
+    while let Some(delivery) = events.next().await {
+        let dad_events::Delivery::Event(event) = delivery else {
+            panic!("{delivery:?}")
+        };
+        kinds.push(event.event_type().to_string());
+    }
+    assert!(running.await.unwrap().is_ok());
+    let is_early = |kind: &str| kinds.iter().position(|heard| heard == kind);
+    assert!(
+        is_early("run_started") < is_early("node_execution_completed"),
+        "{kinds:?}"
+    );
+    assert_eq!(kinds.last().map(String::as_str), Some("run_completed"));
+}
