@@ -59,28 +59,41 @@ impl Parts {
         }
     }
 
-    /// The elements of a builder; it may say nothing else, because nothing else would be used.
+    /// The elements of a builder, for the list of this key.
     fn elements(&mut self, key: &str, elements: impl Elements) -> Vec<Element> {
-        let place = Place::root().key(key);
-        let parts = elements.into_parts();
-        for said in parts.beside_elements() {
-            let message = format!("`{said}` belongs to an agent or flow, not to a list of elements");
-            let problem = Problem::new("unknown_key", message).place(&place);
-            self.problems
-                .push(problem.hint("put the elements into a flow of their own"));
-        }
-        let list = Place::from_text("elements".to_owned());
-        let moved = parts.problems.into_iter().map(|problem| {
-            let inner = problem
-                .path
-                .as_deref()
-                .and_then(|path| path.strip_prefix(list.as_str()));
-            let inner = Place::from_text(inner.unwrap_or_default().to_owned());
-            problem.place(&inner)
-        });
-        self.problems.extend(rebase(moved.collect(), &place));
-        parts.body.elements
+        elements_of(&mut self.problems, key, 0, elements)
     }
+}
+
+/// The elements of a builder, for a list that has some already; the builder may say nothing else, because nothing else would be
+/// used.
+fn elements_of(
+    problems: &mut Vec<Problem>,
+    key: &str,
+    there: usize,
+    elements: impl Elements,
+) -> Vec<Element> {
+    let place = Place::root().key(key);
+    let parts = elements.into_parts();
+    for said in parts.beside_elements() {
+        let message = format!("`{said}` belongs to an agent or flow, not to a list of elements");
+        let problem = Problem::new("unknown_key", message).place(&place);
+        problems.push(problem.hint("put the elements into a flow of their own"));
+    }
+    let moved = parts.problems.into_iter().map(|problem| {
+        let inner = problem.path.as_deref().and_then(|path| behind(path, there));
+        let inner = Place::from_text(inner.unwrap_or_default());
+        problem.place(&inner)
+    });
+    problems.extend(rebase(moved.collect(), &place));
+    parts.body.elements
+}
+
+/// The place of an element's problem in a list, behind those that are there: `elements[0].node` as `[2].node`.
+fn behind(path: &str, there: usize) -> Option<String> {
+    let (index, rest) = path.strip_prefix("elements[")?.split_once(']')?;
+    let index: usize = index.parse().ok()?;
+    Some(format!("[{}]{rest}", index + there))
 }
 
 /// Methods of all builders of control flow.
@@ -401,6 +414,13 @@ impl ComponentBuilder {
             built.options,
             built.problems,
         );
+    }
+
+    /// Adds elements that are executed at the end.
+    pub(crate) fn finally(&mut self, elements: impl Elements) {
+        let there = self.body.finally.len();
+        let elements = elements_of(&mut self.problems, "finally", there, elements);
+        self.body.finally.extend(elements);
     }
 
     /// The parts that were given beside the elements.

@@ -159,6 +159,12 @@ macro_rules! component_methods {
             self
         }
 
+        /// Adds elements that are executed at the end, however the others ended: those of a builder, such as a callback or a loop.
+        pub fn finally(mut self, elements: impl crate::Elements) -> Self {
+            self.inner.finally(elements);
+            self
+        }
+
         /// Sets the run's own result, a template or a value with templates in it. Only for the root.
         pub fn output(mut self, output: impl serde::Serialize) -> Self {
             self.inner.output(&output);

@@ -256,6 +256,35 @@ fn builders_make_every_element_that_a_file_has() {
 }
 
 #[test]
+fn elements_of_any_kind_may_stand_at_the_end() {
+    let node = || NodeBuilder::new(NodeType::COMMAND, json!({ "commands": ["ls"] }));
+    let at_the_end = FlowBuilder::new()
+        .callback("tell", CallbackBuilder::new("notify"))
+        .node("tidy", node());
+    let flow = FlowBuilder::new()
+        .node("work", node())
+        .finally_node("clean", node())
+        .finally(at_the_end)
+        .build()
+        .unwrap();
+    let ids = flow.definition().body.finally.iter();
+    let ids: Vec<&str> = ids.map(|element| element.id.as_str()).collect();
+    assert_eq!(ids, ["clean", "tell", "tidy"]);
+
+    let wrong = FlowBuilder::new().node("tidy", node()).node("no id", node());
+    let problems = FlowBuilder::new()
+        .finally_node("clean", node())
+        .finally(wrong.description("for people"))
+        .build()
+        .unwrap_err();
+    let paths: Vec<&str> = problems
+        .iter()
+        .filter_map(|problem| problem.path.as_deref())
+        .collect();
+    assert_eq!(paths, ["finally", "finally[2].node"]);
+}
+
+#[test]
 fn finished_definitions_can_be_put_together() {
     let node = || NodeBuilder::new(NodeType::COMMAND, json!({ "commands": ["ls"] }));
     let flow = FlowBuilder::new()

@@ -324,6 +324,33 @@ async fn a_failure_that_is_absorbed_ends_no_loop() {
 }
 
 #[tokio::test]
+async fn control_flow_at_the_end_is_executed_however_the_others_ended() {
+    let each = ForEachBuilder::new(json!([1, 2]), FlowBuilder::new().node("told", echo("$var{item}")));
+    let choice = ConditionalBuilder::new(true).when_true(FlowBuilder::new().node("last_word", echo(3)));
+    let flow = FlowBuilder::new().node("work", failing()).finally(
+        FlowBuilder::new()
+            .for_each("each", each)
+            .conditional("choice", choice),
+    );
+    let project = tempfile::tempdir().unwrap();
+    let report = report(run(build(flow), project.path()).await);
+    assert_eq!(report.status, RunStatus::Failed);
+    let done: Vec<String> = statuses(&report)
+        .into_iter()
+        .filter(|(_, status)| *status == StepStatus::Completed)
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(
+        done,
+        [
+            "flow.each.iter_0.told",
+            "flow.each.iter_1.told",
+            "flow.choice.is_true.last_word"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn callbacks_are_steps() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     #[serde(deny_unknown_fields)]
