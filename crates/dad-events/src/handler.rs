@@ -81,6 +81,12 @@ impl fmt::Debug for Handler {
 }
 
 /// The argument of a handler: an event to listen to, or a question to answer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event that a handler takes",
+    label = "a handler takes one event",
+    note = "to answer questions take `NodeInputRequiredEvent`, `ComponentInputRequiredEvent` or `ApprovalRequiredEvent`",
+    note = "to listen take `NodeExecutionCompletedEvent`, `ComponentExecutionCompletedEvent` or another implementor of `EventPayload`"
+)]
 pub trait HandlerArgument: Sized + Send + 'static {
     #[doc(hidden)]
     fn handler<F, Fut>(name: String, f: F) -> Handler

@@ -52,6 +52,10 @@ pub trait RunObserver: Send + Sync {
 }
 
 /// Something an application gives a run to be observed by; `Option` for settings that may be left out.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not observe runs",
+    note = "an observer is given in an `Arc`: `Arc::new(observer)`"
+)]
 pub trait IntoObserver {
     /// The observer, if there is one.
     fn into_observer(self) -> Option<Arc<dyn RunObserver>>;
