@@ -1,11 +1,10 @@
 //! Checks of requests that hold for all protocols: what contradicts the facts about the model, or the request itself.
 
 use super::asked::Asked;
-use super::parts::{MediaKind, kind_of_file};
+use super::parts::{MediaKind, Turn, kind_of_file};
 use crate::catalog::Protocol;
 use crate::error::ModelError;
-use crate::options::CallOptions;
-use crate::request::{MessageFile, Role};
+use crate::request::MessageFile;
 
 /// Checks a request before it is written in the form of a protocol.
 ///
@@ -20,10 +19,6 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<(), ModelError> {
     }
     if known.tools == Some(false) && !options.tools.is_empty() {
         return Err(asked.unfit(format!("`{model}` calls no tools")));
-    }
-    let read = CallOptions::read(&options.other).map_err(|reason| asked.unfit(reason))?;
-    if known.parallel_tools == Some(false) && read.parallel_tool_calls == Some(true) {
-        return Err(asked.unfit(format!("`{model}` calls one tool at a time")));
     }
     let by_chat = asked.target.provider.protocol == Protocol::OpenAi;
     if known.responses_only == Some(true) && by_chat && asked.target.provider.is_at_own_address() {
@@ -43,12 +38,8 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<(), ModelError> {
 /// # Errors
 /// [`ModelError::Request`] if there are instructions alone.
 pub(crate) fn check_conversation(asked: &Asked<'_>) -> Result<(), ModelError> {
-    let mut messages = asked.request.messages.iter();
-    let says = messages.any(|message| {
-        let is_blank = message.text.trim().is_empty() && message.files.is_empty();
-        message.role != Role::System && !(is_blank && message.tool_calls.is_empty())
-    });
-    if says {
+    let mut turns = asked.turns().into_iter();
+    if turns.any(|turn| !matches!(turn, Turn::System(_))) {
         Ok(())
     } else {
         Err(asked.unfit("its conversation is empty: there are instructions alone, or a blank prompt"))

@@ -60,19 +60,21 @@ pub(super) const fn dialect(protocol: Protocol) -> Dialect {
 }
 
 impl<'a> Asked<'a> {
-    /// The options, checked against those that the protocol does not have.
+    /// The options, checked against those that the protocol or the model does not have.
     ///
     /// # Errors
     /// [`ModelError::Request`] with the option.
     pub(super) fn options(&self, missing: &[&'static str]) -> Result<CallOptions, ModelError> {
         let options = CallOptions::read(&self.request.options.other).map_err(|reason| self.unfit(reason))?;
-        match options.first_set(missing) {
-            None => Ok(options),
-            Some(name) => {
-                let protocol = protocol_name(self.target.provider.protocol);
-                Err(self.unfit(format!("{protocol} has no option `{name}`")))
-            }
+        if let Some(name) = options.first_set(missing) {
+            let protocol = protocol_name(self.target.provider.protocol);
+            return Err(self.unfit(format!("{protocol} has no option `{name}`")));
         }
+        let known = &self.target.facts.capabilities;
+        if known.parallel_tools == Some(false) && options.parallel_tool_calls == Some(true) {
+            return Err(self.unfit(format!("`{}` calls one tool at a time", self.target.model)));
+        }
+        Ok(options)
     }
 
     /// Refuses what this model does not take.
