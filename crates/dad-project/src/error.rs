@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dad_core::{DefinitionKind, ErrorInfo, IdError};
+use dad_core::{DefinitionKind, ErrorInfo, HierarchyPath, IdError, RunStatus, StepStatus};
 use dad_definition::Problems;
 use dad_models::ModelError;
 use dad_run::{NextStep, RunError, RunErrorKind, SetupError};
@@ -94,6 +94,39 @@ pub enum ProjectError {
         /// A run, or a directory of recorded exchanges.
         from: String,
     },
+    /// A question that has its answer.
+    #[error("the question `{question}` of `{run}` has been answered already")]
+    AlreadyAnswered {
+        /// The run.
+        run: String,
+        /// The id of the question.
+        question: String,
+        /// Whether a process drives the run, which uses that answer.
+        driven: bool,
+    },
+    /// A run that was to be stopped, and that no process drives.
+    #[error("`{run}` {}: no process drives it{}", in_words(*status), if *status == RunStatus::Waiting { " until then" } else { "" })]
+    NotDriven {
+        /// The run.
+        run: String,
+        /// Its status.
+        status: RunStatus,
+    },
+    /// A step or component that was to be stopped, and that does not execute.
+    #[error("`{path}` {}", status.map_or_else(|| "is not reached yet".to_owned(), |status| format!("has ended already: it is {status}")))]
+    NotExecuting {
+        /// The step or component.
+        path: HierarchyPath,
+        /// The status it ended with; `None` if the run has not reached it.
+        status: Option<StepStatus>,
+    },
+}
+
+fn in_words(status: RunStatus) -> String {
+    match status {
+        RunStatus::Waiting => "waits for an answer".to_owned(),
+        status => format!("is {status}"),
+    }
 }
 
 fn in_file(path: &Option<PathBuf>) -> String {
@@ -148,6 +181,8 @@ impl ProjectError {
             Self::NoDefinition => "no_definition",
             Self::ReplayGone { .. } => "replay_gone",
             Self::ReplayChanged { .. } => "replay_changed",
+            Self::AlreadyAnswered { .. } => "already_answered",
+            Self::NotDriven { .. } | Self::NotExecuting { .. } => "not_running",
         }
     }
 
@@ -173,6 +208,14 @@ impl ProjectError {
             Self::DefinitionChanged(_) => Some(NextStep::ChooseDefinition),
             Self::ReplayGone { .. } => Some(NextStep::NameReplaySource),
             Self::ReplayChanged { .. } => Some(NextStep::AcceptReplaySource),
+            Self::AlreadyAnswered {
+                run, driven: false, ..
+            } => Some(NextStep::ResumeAnswered { run: run.clone() }),
+            Self::NotDriven {
+                run,
+                status: RunStatus::Waiting,
+            } => Some(NextStep::AnswerOrRemove { run: run.clone() }),
+            Self::NotDriven { .. } => Some(NextStep::CancelAnother),
             _ => None,
         }
     }
@@ -182,9 +225,12 @@ impl ProjectError {
     pub const fn kind(&self) -> RunErrorKind {
         match self {
             Self::Run(error) => error.kind(),
-            Self::DefinitionChanged(_) | Self::ReplayGone { .. } | Self::ReplayChanged { .. } => {
-                RunErrorKind::Refused
-            }
+            Self::DefinitionChanged(_)
+            | Self::ReplayGone { .. }
+            | Self::ReplayChanged { .. }
+            | Self::AlreadyAnswered { .. }
+            | Self::NotDriven { .. }
+            | Self::NotExecuting { .. } => RunErrorKind::Refused,
             _ => RunErrorKind::Usage,
         }
     }

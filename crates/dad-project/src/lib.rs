@@ -25,7 +25,7 @@
 //! assert_eq!(report.output, Some("ci".into()));
 //!
 //! let last = project.run("last")?;
-//! assert_eq!(last.settings().environment(), "ci");
+//! assert_eq!(last.view().settings().environment(), "ci");
 //! # Ok(())
 //! # }
 //! ```
@@ -38,8 +38,10 @@ mod config;
 mod context;
 mod definitions;
 mod error;
+mod explanation;
 mod known_secrets;
 mod project;
+mod run;
 mod user;
 
 pub use changed::DefinitionChoice;
@@ -47,5 +49,7 @@ pub use config::Environment;
 pub use context::EnvironmentChange;
 pub use definitions::{FoundDefinition, name_of_definition};
 pub use error::ProjectError;
+pub use explanation::{AnswerOrigin, Explanation};
 pub use project::Project;
+pub use run::{ProjectRun, Resumption};
 pub use user::User;

@@ -325,14 +325,6 @@ impl Project {
         Ok(catalog)
     }
 
-    /// The run of an id, of a unique beginning of one, or `last`: the newest of the user's own.
-    ///
-    /// # Errors
-    /// If there is none, or it cannot be read.
-    pub fn run(&self, run: &str) -> Result<RunView, ProjectError> {
-        self.view(&self.own_runs()?.find(run, None)?)
-    }
-
     /// Reads a run, and looks whose it is.
     ///
     /// # Errors

@@ -111,6 +111,7 @@ pub use self::setup::secrets::{SecretError, SecretSource, Variables, credentials
 pub use self::store::catalog::{Catalog, RunListing};
 pub use self::store::children::{EndedProcess, LeftProcess};
 pub use self::store::definition_file::{DefinitionChanges, RecordedDefinition};
+pub use self::store::diff::{RunDiff, StepDiff};
 pub use self::store::inventory::{Inventory, Leftover, StoredRun};
 pub use self::store::memo_file::MemoLine;
 pub use self::store::message::{Answer, Message, MessageBody, request_cancel};

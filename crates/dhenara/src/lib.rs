@@ -88,7 +88,7 @@ pub use dad_nodes::{
 #[cfg(feature = "observability")]
 pub use dad_observability::ObservabilitySettings;
 #[cfg(feature = "project")]
-pub use dad_project::{Project, ProjectError};
+pub use dad_project::{DefinitionChoice, Project, ProjectError, ProjectRun, Resumption};
 pub use dad_run::{
     ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunStop, RunView, SetupError,
     Share, find_project_root,

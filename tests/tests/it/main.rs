@@ -77,6 +77,7 @@ mod power;
 mod private_runs;
 #[cfg(unix)]
 mod project;
+mod project_runs;
 #[cfg(unix)]
 mod prompt_caches;
 mod protected;

@@ -204,7 +204,7 @@ async fn what_was_read_when_a_project_was_opened_holds() {
     let context = project.context_for(&agent).unwrap().build().unwrap();
     let report = Runner::new(agent, context).run().await.unwrap();
     assert_eq!(report.output, Some("ci Ada".into()));
-    assert_eq!(project.run("last").unwrap().run_id, report.run_id);
+    assert_eq!(project.run("last").unwrap().view().run_id, report.run_id);
     assert_eq!(project.runs().unwrap().list().unwrap().len(), 1);
 
     let error = project.clone().environment("cu").unwrap_err();

@@ -306,12 +306,7 @@ async fn a_client_that_may_open_connections_is_refused_by_its_type() {
     };
     let project = env.opened().models(http());
     let run = project.run("last").unwrap();
-    let definition = project.definition_of(&run, None).unwrap();
-    let context = project.context_of(&run).unwrap().build().unwrap();
-    let failed = Runner::resume(definition, context, run.dir())
-        .run()
-        .await
-        .unwrap_err();
+    let failed = run.resume().runner().unwrap().run().await.unwrap_err();
     assert_eq!(failed.report().unwrap().error.as_ref().unwrap().code, "offline");
 
     // A new run without network refuses it before it begins.
@@ -329,12 +324,7 @@ async fn a_client_that_may_open_connections_is_refused_by_its_type() {
 
     let project = env.opened();
     let run = project.run("last").unwrap();
-    let definition = project.definition_of(&run, None).unwrap();
-    let context = project.context_of(&run).unwrap().build().unwrap();
-    let report = Runner::resume(definition, context, run.dir())
-        .run()
-        .await
-        .unwrap();
+    let report = run.resume().runner().unwrap().run().await.unwrap();
     assert_eq!(report.status, RunStatus::Completed);
     assert_eq!(scripted.asked().await.len(), asked, "no network was used");
 }

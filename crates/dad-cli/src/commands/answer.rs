@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use clap::Args;
-use dad_core::{Redactor, RunStatus};
-use dad_run::{Answer, OpenQuestion, Question, QuestionKind, RunView};
+use dad_core::RunStatus;
+use dad_run::{OpenQuestion, Question, QuestionKind, RunView};
 use dad_terminal::{
     ApprovalQuestion, NodeQuestion, TerminalError, ask_approval_answer, ask_question, ask_variables,
     is_interactive,
@@ -86,9 +86,13 @@ impl Execute for AnswerArgs {
 fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
-    let view = project.view(&entry)?;
+    let run = project
+        .run_of(project.view(&entry)?)
+        .source("dhenara answer")
+        .trusted();
+    let view = run.view();
     if !options.trust {
-        check_origin(app, &project, &view)?;
+        check_origin(app, &project, view)?;
     }
     if view.status == RunStatus::Running && options.driving.is_given() {
         let message = format!(
@@ -105,58 +109,32 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
         None
     } else {
         let options = resuming(options);
-        Some((Resumption::new(app, project.clone(), &view, &options)?, options))
+        Some((Resumption::new(app, project.clone(), view, &options)?, options))
     };
     // The answer is written before the driver of the run has seen it.
     let facts_file = view.facts_file(&question)?;
     let asked = (&question, facts_file.as_deref());
     let check = |value: &Value| view.check_answer(&question, value, &app.nodes);
-    let answer = given(&check, asked, options, &project.secrets().redactor())?;
-    if !view.answer(Some(&open.id), answer, &app.nodes)? {
-        return Err(already_answered(&view, &open));
+    match &options.deny {
+        Some(reason) => run.deny(&*open.id, reason)?,
+        None => run.answer(&*open.id, value(&check, asked, options)?)?,
     }
     match resumption {
         Some((resumption, options)) => resumption
             .drive(&options)
-            .map_err(|error| is_recorded(error, &view)),
-        None => report(&view, &open, options),
+            .map_err(|error| is_recorded(error, view)),
+        None => report(view, &open, options),
     }
 }
 
 /// The check of an answer; its error names the part that does not fit.
 type Check<'a> = &'a (dyn Fn(&Value) -> Result<(), String> + Sync);
 
-/// The answer as it is recorded, with known secrets masked.
-fn given(
-    check: Check<'_>,
-    asked: (&Question, Option<&Path>),
-    options: &AnswerOptions,
-    known: &Redactor,
-) -> Result<Answer, CommandError> {
-    let source = "dhenara answer".to_owned();
-    if let Some(reason) = &options.deny {
-        let reason = known.redact(reason).into_owned();
-        return Ok(Answer::Denied { source, reason });
-    }
-    let mut value = value(check, asked, options)?;
-    known.redact_json(&mut value);
-    Ok(Answer::Given { source, value })
-}
-
 /// The error for a run that could not be resumed, with the note that the answer is recorded.
 fn is_recorded(mut error: CommandError, view: &RunView) -> CommandError {
     error.info.message += "; the answer is recorded";
     let resume = Hint::default().command(["resume", &view.name()]);
     error.and_hint(resume.text(" resumes the run with it"))
-}
-
-fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
-    let name = view.name();
-    let message = format!("the question `{}` of `{name}` has been answered already", open.id);
-    let mut error = CommandError::usage("already_answered", message);
-    error.exit_code = exit_code::REFUSED;
-    let resume = Hint::default().command(["resume", &name]);
-    error.with_hint(resume.text(" resumes the run with that answer"))
 }
 
 /// The options with which a run is resumed after an answer.

@@ -176,6 +176,20 @@ impl Hint {
                 .text("the run waits: ")
                 .command(["answer", &run])
                 .text(" answers it; end a run as its report says, by `report.status`"),
+            NextStep::ResumeAnswered { run } => hint
+                .command(["resume", &run])
+                .text(" resumes the run with that answer"),
+            NextStep::AnswerOrRemove { run } => hint
+                .text("answer with ")
+                .command(["answer", &run])
+                .text(", deny with ")
+                .command(["answer", &run, "--deny", "REASON"])
+                .text(", or remove the run with ")
+                .command(["runs", "rm", &run, "--force"]),
+            NextStep::CancelAnother => hint
+                .text("only what executes can be stopped; ")
+                .command(["runs", "list"])
+                .text(" shows what does"),
             NextStep::RepairRun { run } => hint
                 .command(["runs", "repair", &run, "--dry-run"])
                 .text(" shows what is whole, and what repairing it would keep"),

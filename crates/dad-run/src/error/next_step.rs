@@ -110,6 +110,18 @@ pub enum NextStep {
         /// The run.
         run: String,
     },
+    /// Resume the run, which uses the answer that it has.
+    ResumeAnswered {
+        /// The run.
+        run: String,
+    },
+    /// Answer or deny what the run waits for, or remove the run.
+    AnswerOrRemove {
+        /// The run.
+        run: String,
+    },
+    /// Cancel a run that executes instead.
+    CancelAnother,
     /// Repair a damaged journal.
     RepairRun {
         /// The run.
@@ -189,6 +201,11 @@ impl fmt::Display for NextStep {
                 f,
                 "`{run}` waits for an answer; end a run as its report says, by `report.status`"
             ),
+            Self::ResumeAnswered { run } => write!(f, "resume `{run}`, which uses that answer"),
+            Self::AnswerOrRemove { run } => {
+                write!(f, "answer what `{run}` waits for, deny it, or remove the run")
+            }
+            Self::CancelAnother => f.write_str("only what executes can be stopped; list the runs to see what does"),
             Self::RepairRun { run } => write!(f, "repair `{run}`"),
             Self::RunAgent => f.write_str("run it as an agent"),
             Self::RunFlow => f.write_str("run it as a flow"),

@@ -32,7 +32,7 @@ pub struct Changes {
 pub struct Change {
     /// Its kind.
     pub kind: ChangeKind,
-    /// Which one: a field such as `prompt[0].text`, or the name of something read.
+    /// Which one: a field such as `prompt[0].text`, or the name of something read; empty for a value that has no fields.
     pub name: String,
     /// The earlier value, as JSON or, of texts, as it is; left out if there was none or the difference shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +60,10 @@ pub enum ChangeKind {
     Input,
     /// Something that is read, such as a file.
     Read,
+    /// A field of the outcome, where two runs are compared.
+    Outcome,
+    /// A field of the run's output, where two runs are compared.
+    Output,
     /// A kind this version does not know.
     #[serde(other)]
     Unknown,
@@ -75,6 +79,8 @@ impl ChangeKind {
             Self::Setting => "setting",
             Self::Input => "input",
             Self::Read => "file",
+            Self::Outcome => "outcome",
+            Self::Output => "output",
             Self::Unknown => "something",
         }
     }
@@ -98,25 +104,7 @@ impl Changes {
     /// secret behind a cut is not recognised.
     #[must_use]
     pub fn between(compared_with: Origin, before: &Compared, after: &Compared) -> Self {
-        let mut changes = Vec::new();
-        // The original system did not write it down.
-        if before.node_type != after.node_type && !before.node_type.is_empty() {
-            let (before, after) = (before.node_type.as_str(), after.node_type.as_str());
-            changes.push(Change::of(
-                ChangeKind::NodeType,
-                "type",
-                Some(before),
-                Some(after),
-            ));
-        }
-        for (kind, before, after) in [
-            (ChangeKind::Setting, &before.settings, &after.settings),
-            (ChangeKind::Input, &before.input, &after.input),
-        ] {
-            let (before, after) = (leaves(before), leaves(after));
-            differences(kind, &before, &after, &mut changes);
-        }
-        differences(ChangeKind::Read, &before.reads, &after.reads, &mut changes);
+        let mut changes = Change::all_between(before, after);
         if changes.is_empty() {
             // All else that a fingerprint is made of is equal.
             changes.push(Change::of(ChangeKind::Version, &after.node_type, None, None));
@@ -150,6 +138,31 @@ fn differences(
 }
 
 impl Change {
+    /// The differences of type, settings, input and reads.
+    pub(crate) fn all_between(before: &Compared, after: &Compared) -> Vec<Self> {
+        let mut changes = Vec::new();
+        // The original system did not write it down.
+        if before.node_type != after.node_type && !before.node_type.is_empty() {
+            let (before, after) = (before.node_type.as_str(), after.node_type.as_str());
+            changes.push(Self::of(ChangeKind::NodeType, "type", Some(before), Some(after)));
+        }
+        for (kind, before, after) in [
+            (ChangeKind::Setting, &before.settings, &after.settings),
+            (ChangeKind::Input, &before.input, &after.input),
+        ] {
+            changes.extend(Self::of_values(kind, before, after));
+        }
+        differences(ChangeKind::Read, &before.reads, &after.reads, &mut changes);
+        changes
+    }
+
+    /// The parts of two JSON values that differ.
+    pub(crate) fn of_values(kind: ChangeKind, before: &Value, after: &Value) -> Vec<Self> {
+        let mut changes = Vec::new();
+        differences(kind, &leaves(before), &leaves(after), &mut changes);
+        changes
+    }
+
     fn of(kind: ChangeKind, name: &str, before: Option<&str>, after: Option<&str>) -> Self {
         let is_long = |text: Option<&str>| text.is_some_and(|text| text.len() > SHORT || text.contains('\n'));
         let name = name.to_owned();

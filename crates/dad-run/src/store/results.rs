@@ -1,6 +1,6 @@
 //! Reading results, inputs and other files of steps as they were recorded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dad_core::{ArtifactRef, HierarchyPath, nearest};
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use crate::journal::state::ViewEntry;
 use crate::journal::step_committed::StepCommitted;
 use crate::journal::subject::RecordedAnswer;
 use crate::journal::values::{load_artifacts, load_value};
-use crate::layout::{COMPONENT_RESULT, MEMO, QUESTIONS, RESULT};
+use crate::layout::{COMPONENT_RESULT, MEMO, OUTPUT, QUESTIONS, RESULT};
 use crate::store::artifacts::read_artifact;
 use crate::store::memo_file::MemoLine;
 use crate::store::question_file::Question;
@@ -57,6 +57,22 @@ impl RunView {
             let reason = dad_core::in_words(&error);
             RunError::unreadable(file, format!("its outcome is of another type: {reason}"))
         })
+    }
+
+    /// The output of the run; `None` if it has none, or did not complete.
+    ///
+    /// # Errors
+    /// If its file is missing, is not the one that was recorded, or no JSON.
+    pub fn output(&self) -> Result<Option<Value>, RunError> {
+        let Some(digest) = self.output_digest() else {
+            return Ok(None);
+        };
+        let name = Path::new(OUTPUT);
+        let bytes = self.files().read_recorded(name, digest)?;
+        let output = serde_json::from_slice(&bytes);
+        output
+            .map(Some)
+            .map_err(|e| RunError::unreadable(self.files.path_of(name), e))
     }
 
     fn no_result(&self, path: &HierarchyPath) -> RunError {

@@ -353,6 +353,10 @@ impl RunView {
         named.into_iter().filter_map(is_named).collect()
     }
 
+    pub(super) const fn output_digest(&self) -> Option<Digest> {
+        self.state.progress.tally.output
+    }
+
     /// The settings of its last driver, which a process that resumes it takes up.
     #[must_use]
     pub fn settings(&self) -> RunSettings {

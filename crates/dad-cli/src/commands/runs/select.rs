@@ -1,37 +1,10 @@
 //! The steps and components that a user names.
 
-use std::collections::BTreeSet;
-
 use dad_core::{HierarchyPath, PathSelector, SelectError};
-use dad_run::{RunEntry, RunError, RunView, ViewEntry};
+use dad_run::{RunEntry, RunError};
 
 use crate::error::CommandError;
 use crate::output::hint::Hint;
-
-/// The step that a selector means, even if the run did not reach it.
-pub(crate) fn step_of(selector: &PathSelector, view: &RunView) -> Result<HierarchyPath, SelectError> {
-    let is_step = |entry: &ViewEntry| !matches!(entry, ViewEntry::Component { .. });
-    let (steps, components): (Vec<_>, Vec<_>) = view.entries.iter().partition(|(_, entry)| is_step(entry));
-    let paths = |entries: Vec<(_, _)>| entries.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
-    let (steps, components) = (paths(steps), paths(components));
-    match selector.select(steps.iter().copied()) {
-        Err(error @ SelectError::Unknown { .. }) => match selector.select(components) {
-            Ok(component) => Err(SelectError::not_a_step(selector, component, steps)),
-            Err(_) => unreached(selector, view).ok_or(error),
-        },
-        found => found.cloned(),
-    }
-}
-
-/// The step or component of the definition that a selector means.
-pub(crate) fn unreached(selector: &PathSelector, view: &RunView) -> Option<HierarchyPath> {
-    let definition = view.definition().ok()?;
-    let selector = selector.without_iterations()?;
-    let steps = definition.steps.keys();
-    let around = |path: &HierarchyPath| std::iter::successors(Some(path.clone()), HierarchyPath::parent);
-    let all: BTreeSet<HierarchyPath> = steps.flat_map(around).collect();
-    selector.select(&all).ok().cloned()
-}
 
 /// The error for a step or component of the definition that the run did not reach.
 pub(crate) fn not_reached(path: &HierarchyPath, run: &RunEntry) -> CommandError {

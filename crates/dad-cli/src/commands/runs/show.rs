@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::commands::runs::original;
-use crate::commands::runs::select::{not_found, not_reached, select, selector, unreached};
+use crate::commands::runs::select::{not_found, not_reached, select, selector};
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
@@ -78,7 +78,7 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
         Some(path) => {
             let selector = selector(path)?;
             let found = selector.select(view.entries.keys());
-            let found = found.map_err(|error| match unreached(&selector, &view) {
+            let found = found.map_err(|error| match view.select_in_definition(&selector) {
                 Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
                 _ => not_found(&error, &entry),
             });

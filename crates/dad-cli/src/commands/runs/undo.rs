@@ -9,7 +9,7 @@ use dad_terminal::{print_line, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::runs::select::{not_found, selector, step_of};
+use crate::commands::runs::select::{not_found, selector};
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
@@ -67,7 +67,10 @@ fn undo(app: &App, run: &str, path: Option<&str>, options: &UndoOptions) -> Resu
         check_origin(app, &project, &view)?;
     }
     let step = path
-        .map(|path| step_of(&selector(path)?, &view).map_err(|error| not_found(&error, &entry)))
+        .map(|path| {
+            view.select_step(&selector(path)?)
+                .map_err(|error| not_found(&error, &entry))
+        })
         .transpose()?;
     let undo = Undo::find(&view, step.as_ref(), project.root()).map_err(refused)?;
     if !options.dry_run {
