@@ -45,6 +45,18 @@ impl<T> From<T> for OneOrMany<T> {
     }
 }
 
+impl<T> From<Vec<T>> for OneOrMany<T> {
+    fn from(many: Vec<T>) -> Self {
+        Self::Many(many)
+    }
+}
+
+impl<T: Into<String>, const N: usize> From<[T; N]> for OneOrMany<String> {
+    fn from(many: [T; N]) -> Self {
+        Self::Many(many.into_iter().map(Into::into).collect())
+    }
+}
+
 impl From<&str> for OneOrMany<String> {
     fn from(one: &str) -> Self {
         Self::One(one.to_owned())

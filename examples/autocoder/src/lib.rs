@@ -60,38 +60,21 @@ fn working_copy() -> CommandNode {
         "$expr{source}",
         "$expr{repo}",
     ];
-    CommandNode {
-        settings: CommandNodeSettings {
-            commands: vec![command.into()],
-            ..Default::default()
-        },
-    }
+    CommandNode::new([command.into()])
 }
 
 fn dynamic_repo_analysis() -> FolderAnalyzerNode {
     let operations = vec![
-        FolderAnalysisOperation {
-            operation_type: FolderOperationType::GetTreeDiagram,
-            path: Some("crates".into()),
-            max_depth: Some(2),
-            ..Default::default()
-        },
-        FolderAnalysisOperation {
-            operation_type: FolderOperationType::AnalyzeFolder,
-            path: Some("examples/hello".into()),
-            content_read_mode: Some(ContentReadMode::Full),
-            flat: Some(true),
-            ..Default::default()
-        },
+        FolderAnalysisOperation::new(FolderOperationType::GetTreeDiagram)
+            .path("crates")
+            .max_depth(2),
+        FolderAnalysisOperation::new(FolderOperationType::AnalyzeFolder)
+            .path("examples/hello")
+            .content_read_mode(ContentReadMode::Full)
+            .flat(true),
     ];
     let base_directory = Some("$expr{repo}".to_owned());
-    FolderAnalyzerNode {
-        settings: FolderAnalyzerSettings {
-            base_directory,
-            operations,
-            ..Default::default()
-        },
-    }
+    FolderAnalyzerNode::new(operations).base_directory(base_directory)
 }
 
 fn code_generator() -> AIModelNode {
@@ -101,34 +84,22 @@ fn code_generator() -> AIModelNode {
         "You are a careful programmer who changes as little as the task allows.",
         "Answer with the file operations that do the task, and nothing else.",
     ];
-    AIModelNode {
-        settings: AIModelNodeSettings {
-            models: vec!["openai/gpt-5.1".to_owned()],
-            system_instructions: Some(OneOrMany::Many(instructions.map(Into::into).to_vec())),
-            prompt: Some(PROMPT.into()),
-            model_call_config: Some(AIModelCallConfig {
-                max_output_tokens: Some(4000),
-                structured_output: Some(StructuredOutput {
-                    schema,
-                    repairs: None,
-                }),
-                ..Default::default()
-            }),
-            ..Default::default()
-        },
-    }
+    AIModelNode::new(["openai/gpt-5.1"])
+        .system_instructions(OneOrMany::Many(instructions.map(Into::into).to_vec()))
+        .prompt(PROMPT.into())
+        .model_call_config(
+            AIModelCallConfig::default()
+                .max_output_tokens(4000)
+                .structured_output(StructuredOutput::new(schema)),
+        )
 }
 
 fn code_generator_file_ops() -> FileOperationNode {
     let operations = "$expr{ $hier{code_generator}.outcome.structured.file_operations }";
-    FileOperationNode {
-        settings: FileOperationNodeSettings {
-            base_directory: Some("$expr{repo}".to_owned()),
-            operations_template: Some(ObjectTemplate::new(operations)),
-            stage: Some(true),
-            ..Default::default()
-        },
-    }
+    FileOperationNode::default()
+        .base_directory("$expr{repo}")
+        .operations_template(ObjectTemplate::new(operations))
+        .stage(true)
 }
 
 #[cfg(test)]

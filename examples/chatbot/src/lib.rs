@@ -36,23 +36,15 @@ pub fn agent() -> Result<AgentDefinition, Problems> {
 }
 
 fn reply() -> AIModelNode {
-    AIModelNode {
-        settings: AIModelNodeSettings {
-            models: vec!["$expr{model}".to_owned()],
-            system_instructions: Some(OneOrMany::Many(vec![
-                "You are a friendly and brief partner in a conversation.".into(),
-            ])),
-            prompt: Some(Prompt::with_dad_text(
-                PROMPT,
-                [("message", PromptVariable::default())],
-            )),
-            model_call_config: Some(AIModelCallConfig {
-                streaming: Some(true),
-                ..AIModelCallConfig::default()
-            }),
-            ..AIModelNodeSettings::default()
-        },
-    }
+    AIModelNode::new(["$expr{model}"])
+        .system_instructions(OneOrMany::Many(vec![
+            "You are a friendly and brief partner in a conversation.".into(),
+        ]))
+        .prompt(Prompt::with_dad_text(
+            PROMPT,
+            [("message", PromptVariable::default())],
+        ))
+        .model_call_config(AIModelCallConfig::default().streaming(true))
 }
 
 /// Shows what the model said in the turn before, and asks what is said next.

@@ -23,12 +23,7 @@ use dhenara::{
 /// # Errors
 /// If the definition is wrong.
 pub fn my_agent() -> Result<AgentDefinition, Problems> {
-    let greet = CommandNode {
-        settings: CommandNodeSettings {
-            commands: vec![["echo", "hello"].into()],
-            ..Default::default()
-        },
-    };
+    let greet = CommandNode::new([["echo", "hello"]]);
     let flow = FlowBuilder::new()
         .node("node2", greet.clone())
         .node("node3", greet);
@@ -162,20 +157,11 @@ pub async fn run_agent_and_flow(
 /// If the definition is wrong.
 pub fn implementation_flow() -> Result<FlowDefinition, Problems> {
     let global_data_directory = "$var{run_root}/global_data";
-    let operations = vec![FolderAnalysisOperation {
-        operation_type: FolderOperationType::FindFiles,
-        ..Default::default()
-    }];
+    let operations = vec![FolderAnalysisOperation::new(FolderOperationType::FindFiles)];
     FlowBuilder::new()
         .node(
             "dynamic_repo_analysis",
-            FolderAnalyzerNode {
-                settings: FolderAnalyzerSettings {
-                    base_directory: Some(global_data_directory.to_owned()),
-                    operations,
-                    ..Default::default()
-                },
-            },
+            FolderAnalyzerNode::new(operations).base_directory(global_data_directory.to_owned()),
         )
         .node(
             "code_generator",
@@ -183,29 +169,19 @@ pub fn implementation_flow() -> Result<FlowDefinition, Problems> {
         )
         .node(
             "code_generator_file_ops",
-            FileOperationNode {
-                settings: FileOperationNodeSettings {
-                    base_directory: Some(global_data_directory.to_owned()),
-                    operations_template: Some(ObjectTemplate::new(
-                        "$expr{$hier{code_generator}.outcome.structured.file_operations}",
-                    )),
-                    stage: Some(true),
-                    ..Default::default()
-                },
-            },
+            FileOperationNode::default()
+                .base_directory(global_data_directory.to_owned())
+                .operations_template(ObjectTemplate::new(
+                    "$expr{$hier{code_generator}.outcome.structured.file_operations}",
+                ))
+                .stage(true),
         )
         .build()
 }
 
 fn code_generator() -> AIModelNode {
-    AIModelNode {
-        settings: AIModelNodeSettings {
-            models: vec!["openai/gpt-5.1".to_owned()],
-            prompt: Some(Prompt::with_dad_text(
-                "Task: $var{task_description}",
-                [("task_description", PromptVariable::default())],
-            )),
-            ..Default::default()
-        },
-    }
+    AIModelNode::new(["openai/gpt-5.1"]).prompt(Prompt::with_dad_text(
+        "Task: $var{task_description}",
+        [("task_description", PromptVariable::default())],
+    ))
 }

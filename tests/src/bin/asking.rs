@@ -50,17 +50,10 @@ impl ModelClient for Echo {
 }
 
 fn asking(models: &[&str], text: &str, variable: &'static str) -> NodeBuilder {
-    let settings = AIModelNodeSettings {
-        models: models.iter().map(|model| (*model).to_owned()).collect(),
-        prompt: Some(Prompt::with_dad_text(
-            text,
-            [(variable, PromptVariable::default())],
-        )),
-        ..AIModelNodeSettings::default()
-    };
-    AIModelNode { settings }
-        .builder()
-        .pre_events(["node_input_required"])
+    let settings = AIModelNodeSettings::new(models.iter().map(|model| (*model).to_owned()).collect()).prompt(
+        Prompt::with_dad_text(text, [(variable, PromptVariable::default())]),
+    );
+    settings.builder().pre_events(["node_input_required"])
 }
 
 /// A node of an application, which this workspace does not know how to ask for.
@@ -123,11 +116,8 @@ fn greeting() -> Result<FlowDefinition, dhenara::definition::Problems> {
 }
 
 fn command(text: &str) -> CommandNode {
-    let settings = CommandNodeSettings {
-        commands: vec![text.into()],
-        ..CommandNodeSettings::default()
-    };
-    CommandNode { settings }
+    let settings = CommandNodeSettings::new([text.into()]);
+    settings
 }
 
 fn of_the_specification() -> Result<FlowDefinition, dhenara::definition::Problems> {

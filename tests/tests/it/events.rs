@@ -98,13 +98,8 @@ async fn handlers_that_fail_do_not_fail_the_run_or_each_other() {
 
 fn asking() -> FlowDefinition {
     let variables = [("name", PromptVariable::default())];
-    let node = AIModelNode {
-        settings: AIModelNodeSettings {
-            models: vec!["openai/first".to_owned()],
-            prompt: Some(Prompt::with_dad_text("Say hello to $var{name}.", variables)),
-            ..Default::default()
-        },
-    };
+    let node = AIModelNode::new(["openai/first"])
+        .prompt(Prompt::with_dad_text("Say hello to $var{name}.", variables));
     FlowBuilder::new()
         .node("ask", node.builder().pre_events(["node_input_required"]))
         .output("$expr{ $hier{ask}.outcome.text }")

@@ -39,19 +39,8 @@ fn the_table_names_every_schema() {
 
 /// A flow whose run has files of every kind.
 fn everything() -> FlowDefinition {
-    let model = AIModelNode {
-        settings: AIModelNodeSettings {
-            models: vec!["echo/echo".to_owned()],
-            prompt: Some("Hello".into()),
-            ..Default::default()
-        },
-    };
-    let flaky = CommandNode {
-        settings: CommandNodeSettings {
-            commands: vec!["test -f ../flag || { touch ../flag; exit 1; }".into()],
-            ..Default::default()
-        },
-    };
+    let model = AIModelNode::new(["echo/echo"]).prompt("Hello");
+    let flaky = CommandNode::new(["test -f ../flag || { touch ../flag; exit 1; }"]);
     let retry = dhenara::core::RetryPolicy {
         max_attempts: 2,
         initial_delay: std::time::Duration::from_millis(1),

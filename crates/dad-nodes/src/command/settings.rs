@@ -2,7 +2,8 @@
 
 use crate::process::{self};
 use crate::sandbox::Sandbox;
-use crate::settings_node::settings_node;
+use crate::settings_node::{setters, settings_node};
+use derive_setters::Setters;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,28 +17,36 @@ settings_node!(
 );
 
 /// Which programs run, where and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct CommandNodeSettings {
     /// Run one after the other: a list of arguments, or a string for `sh -c`.
     #[serde(default)]
+    #[setters(skip)]
     pub commands: Vec<CommandLine>,
     /// The directory of the commands; the run directory by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub working_dir: Option<String>,
     /// Environment variables. `$secret{NAME}` in a value stands for a secret of the credentials file or the environment,
     /// which only the command sees.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[setters(skip)]
     pub env_vars: IndexMap<String, String>,
     /// The limits of each command; those of this process by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub limits: Option<CommandLimits>,
     /// The sandbox: `true` for one without network, in which only the working directory can be changed.
     /// Only the definition itself can say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub sandbox: Option<Sandbox>,
     /// Environment variables of this process that are passed on beside the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub inherit_env: Vec<InheritedVariable>,
     /// Seconds each command may take; 600 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +56,7 @@ pub struct CommandNodeSettings {
     pub fail_fast: Option<bool>,
     /// The standard input of each command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub stdin: Option<String>,
     /// Whether each command has a terminal of its own, for programs that print or work otherwise without one. Its two outputs are
     /// then one, as a terminal shows it.
@@ -54,6 +64,7 @@ pub struct CommandNodeSettings {
     pub pty: Option<bool>,
     /// The form of the last command's standard output; text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub output: Option<CommandOutput>,
     /// Whether a shell may read text as code that does not stand in the definition: values, answers of models, inputs.
     /// Only the definition itself can say so.
@@ -61,7 +72,25 @@ pub struct CommandNodeSettings {
     pub allow_generated: Option<bool>,
     /// Exit codes besides 0 that are no failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub allow_exit_codes: Vec<i32>,
+}
+
+setters! {
+    impl CommandNodeSettings {
+        list commands: CommandLine;
+        map env_vars: String;
+        list inherit_env: InheritedVariable;
+        list allow_exit_codes: i32;
+    }
+}
+
+impl CommandNodeSettings {
+    /// Commands, in their order.
+    #[must_use]
+    pub fn new(commands: impl IntoIterator<Item = impl Into<CommandLine>>) -> Self {
+        Self::default().commands(commands)
+    }
 }
 
 /// A variable of this process that a command is given.
@@ -75,18 +104,38 @@ pub enum InheritedVariable {
 }
 
 /// A variable, and whether its value counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct CountedVariable {
     /// Its name.
+    #[setters(into)]
     pub name: String,
     /// Whether a re-run executes the step again if the value is another one; true by default.
     #[serde(default = "counts")]
     pub fingerprint: bool,
 }
 
+impl CountedVariable {
+    /// A variable whose value counts.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            fingerprint: counts(),
+        }
+    }
+}
+
 pub(super) const fn counts() -> bool {
     true
+}
+
+impl From<CountedVariable> for InheritedVariable {
+    fn from(variable: CountedVariable) -> Self {
+        Self::Variable(variable)
+    }
 }
 
 impl From<&str> for InheritedVariable {
@@ -117,8 +166,10 @@ impl InheritedVariable {
 }
 
 /// The limits of a command and each of its processes. The shell sets them, by `ulimit`, except that of the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct CommandLimits {
     /// Seconds of processor time of a process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,18 +323,30 @@ pub enum CommandOutput {
 }
 
 /// The input of a command.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct CommandNodeInput {
     /// More environment variables.
     #[serde(default)]
+    #[setters(skip)]
     pub env_vars: IndexMap<String, String>,
     /// Other commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(skip)]
     pub commands: Option<Vec<CommandLine>>,
     /// A merge patch over the rendered settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub settings_override: Option<Value>,
+}
+
+setters! {
+    impl CommandNodeInput {
+        map env_vars: String;
+        optional_list commands: CommandLine;
+    }
 }
 
 /// The values of environment variables, with their names.

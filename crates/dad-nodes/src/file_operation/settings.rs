@@ -1,8 +1,9 @@
 //! The settings and the input of a file operation.
 
 use crate::serde_forms::ObjectTemplate;
-use crate::settings_node::settings_node;
+use crate::settings_node::{setters, settings_node};
 use dad_runner::NodeError;
+use derive_setters::Setters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,11 +16,14 @@ settings_node!(
 );
 
 /// The settings of file operations.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FileOperationNodeSettings {
     /// Paths of operations are relative to it and never lead out of it; `.` in the run directory by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub base_directory: Option<String>,
     /// Whether paths must be relative to the base directory. Else a path may also be absolute, if it lies in the base
     /// directory or in one of `allowed_directories`.
@@ -27,18 +31,22 @@ pub struct FileOperationNodeSettings {
     pub use_relative_paths: Option<bool>,
     /// Further directories that absolute paths may lie in. None of them is left, just as the base directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub allowed_directories: Vec<String>,
     /// The operations, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub operations: Vec<FileOperation>,
     /// A template whose value is the list of operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub operations_template: Option<ObjectTemplate>,
     /// Whether no operation behind a failed one is planned; false by default, so that all failures are reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_fast: Option<bool>,
     /// The consequence of a failed operation for the others; `rollback` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub on_failure: Option<OnFailure>,
     /// Whether a text to replace is also found where only its indentation differs, which then is kept; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,10 +62,26 @@ pub struct FileOperationNodeSettings {
     pub commit: Option<bool>,
     /// The message of the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub commit_message: Option<String>,
     /// Whether a commit executes the hooks of the repository, if they are what they were before the step; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_hooks: Option<bool>,
+}
+
+setters! {
+    impl FileOperationNodeSettings {
+        list allowed_directories: String;
+        list operations: FileOperation;
+    }
+}
+
+impl FileOperationNodeSettings {
+    /// Operations, in their order.
+    #[must_use]
+    pub fn new(operations: impl IntoIterator<Item = impl Into<FileOperation>>) -> Self {
+        Self::default().operations(operations)
+    }
 }
 
 impl FileOperationNodeSettings {
@@ -93,33 +117,42 @@ pub enum OnFailure {
 }
 
 /// One change, or one look. Fields a model fills with null count as left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FileOperation {
     /// The kind of the operation.
     #[serde(rename = "type")]
+    #[setters(into)]
     pub operation_type: FileOperationType,
     /// The file or directory, relative to the base directory. Looks without one are at the base directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub path: Option<String>,
     /// The content of a file to create.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub content: Option<String>,
     /// The replacements in a file to edit, made one after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(skip)]
     pub edits: Option<Vec<FileEdit>>,
     /// Whether the change is only shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
     /// The path that is moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub source: Option<String>,
     /// The path that it is moved to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub destination: Option<String>,
     /// Several files or directories in place of `path`, each with a result of its own; not for files that are created or
     /// edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(skip)]
     pub paths: Option<Vec<String>>,
     /// Whether it is no failure if what is to be removed or moved is not there; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,14 +162,33 @@ pub struct FileOperation {
     pub executable: Option<bool>,
     /// The criteria of a search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub search_config: Option<SearchConfig>,
 }
 
+setters! {
+    impl FileOperation {
+        optional_list edits: FileEdit;
+        optional_list paths: String;
+    }
+}
+
+impl FileOperation {
+    /// An operation of a type; the setters give it what the type needs.
+    #[must_use]
+    pub fn new(operation_type: FileOperationType) -> Self {
+        Self::default().operation_type(operation_type)
+    }
+}
+
 /// The criteria of a search.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct SearchConfig {
     /// With wildcards or `/`, a pattern as in `.gitignore`; else a part of the name, in any case.
+    #[setters(into)]
     pub pattern: String,
     /// Patterns as in `.gitignore` of what is left out, with everything below it.
     #[serde(
@@ -145,7 +197,22 @@ pub struct SearchConfig {
         skip_serializing_if = "Vec::is_empty"
     )]
     #[schemars(with = "Option<Vec<String>>")]
+    #[setters(skip)]
     pub exclude_patterns: Vec<String>,
+}
+
+setters! {
+    impl SearchConfig {
+        list exclude_patterns: String;
+    }
+}
+
+impl SearchConfig {
+    /// A search for a pattern.
+    #[must_use]
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self::default().pattern(pattern)
+    }
 }
 
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -207,23 +274,45 @@ impl FileOperationType {
 }
 
 /// One replacement.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FileEdit {
     /// A text that stands in the file exactly once, with everything that is blank.
+    #[setters(into)]
     pub old_text: String,
     /// The text in its place afterwards.
+    #[setters(into)]
     pub new_text: String,
 }
 
+impl FileEdit {
+    /// The replacement of one text by another.
+    #[must_use]
+    pub fn new(old_text: impl Into<String>, new_text: impl Into<String>) -> Self {
+        Self::default().old_text(old_text).new_text(new_text)
+    }
+}
+
 /// The input of file operations.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FileOperationNodeInput {
     /// Other operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(skip)]
     pub operations: Option<Vec<FileOperation>>,
     /// A merge patch over the rendered settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub settings_override: Option<Value>,
+}
+
+setters! {
+    impl FileOperationNodeInput {
+        optional_list operations: FileOperation;
+    }
 }

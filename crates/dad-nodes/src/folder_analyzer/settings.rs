@@ -1,11 +1,12 @@
 //! The settings and the input of a folder analysis.
 
+use derive_setters::Setters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::serde_forms::{ObjectTemplate, OneOrMany};
-use crate::settings_node::settings_node;
+use crate::settings_node::{setters, settings_node};
 
 settings_node!(
     /// Reading a tree of files.
@@ -15,11 +16,14 @@ settings_node!(
 );
 
 /// The settings of an analysis.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FolderAnalyzerSettings {
     /// Paths of operations are relative to it and never lead out of it; `.` in the run directory by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub base_directory: Option<String>,
     /// Whether paths in results are relative to the base directory; true by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,33 +31,57 @@ pub struct FolderAnalyzerSettings {
     /// Directories, absolute or relative to the base directory, in which alone operations look, instead of in the base
     /// directory. Only by them can something outside the base directory be looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub allowed_directories: Vec<String>,
     /// The operations, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub operations: Vec<FolderAnalysisOperation>,
     /// A template whose value is the list of operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub operations_template: Option<ObjectTemplate>,
     /// Whether the first operation that fails is the last; true by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_fast: Option<bool>,
 }
 
+setters! {
+    impl FolderAnalyzerSettings {
+        list allowed_directories: String;
+        list operations: FolderAnalysisOperation;
+    }
+}
+
+impl FolderAnalyzerSettings {
+    /// Operations, in their order.
+    #[must_use]
+    pub fn new(operations: impl IntoIterator<Item = impl Into<FolderAnalysisOperation>>) -> Self {
+        Self::default().operations(operations)
+    }
+}
+
 /// One look at files.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FolderAnalysisOperation {
     /// The kind of the operation.
+    #[setters(into)]
     pub operation_type: FolderOperationType,
     /// One path or several, relative to the base directory; `.` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub path: Option<OneOrMany<String>>,
     /// The part of each file that is read: nothing of those of a folder, all of a single one by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub content_read_mode: Option<ContentReadMode>,
     /// Files of patterns as in a `.gitignore`, relative to the base directory, that count too. The patterns are relative
     /// to the file's directory if that is around what is looked at, else to the base directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub additional_gitignore_paths: Vec<String>,
     /// Whether paths in results begin with the name of the base directory; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +94,7 @@ pub struct FolderAnalysisOperation {
     pub respect_gitignore: Option<bool>,
     /// Patterns, as in a `.gitignore`, of what is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub exclude_patterns: Vec<String>,
     /// Whether results list what was left out, each with the rule or setting that says so; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,9 +106,11 @@ pub struct FolderAnalysisOperation {
     /// TypeScript and
     /// JavaScript.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub content_exclusions: Vec<ContentExclusion>,
     /// The detail of an outline in the mode `structure`; `detailed` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub content_structure_detail_level: Option<StructureDetailLevel>,
     /// Files above this size, in bytes, are named and not read; 1 MiB by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +157,22 @@ pub struct FolderAnalysisOperation {
     /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<bool>,
+}
+
+setters! {
+    impl FolderAnalysisOperation {
+        list additional_gitignore_paths: String;
+        list exclude_patterns: String;
+        list content_exclusions: ContentExclusion;
+    }
+}
+
+impl FolderAnalysisOperation {
+    /// An operation of a type, at the base directory unless it is given a path.
+    #[must_use]
+    pub fn new(operation_type: FolderOperationType) -> Self {
+        Self::default().operation_type(operation_type)
+    }
 }
 
 /// The kind of an operation.
@@ -199,11 +246,14 @@ pub enum StructureDetailLevel {
 }
 
 /// The input of an analysis.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct FolderAnalyzerNodeInput {
     /// A merge patch over the rendered settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub settings_override: Option<Value>,
 }
 

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use std::time::Duration;
 
 use dad_definition::SettingsProblem;
+use derive_setters::Setters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use dad_models::WebRequest;
 
 use crate::http::address::encoded;
-use crate::settings_node::settings_node;
+use crate::settings_node::{setters, settings_node};
 
 settings_node!(
     /// A request to a server.
@@ -21,29 +22,37 @@ settings_node!(
 );
 
 /// The settings of a request, and of its answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct HttpNodeSettings {
     /// `GET` by default. Every other one but `HEAD` may change something at the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub method: Option<HttpMethod>,
     /// The address, `https://HOST/PATH`. A value behind the host is one segment of the path, or one value of the query.
     /// `$secret{NAME}` may stand there too.
+    #[setters(into)]
     pub url: String,
     /// The query that is added to the address: a text, a number or a boolean, or a list of them; null leaves a name out.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "IndexMap<String, Option<QueryValue>>")]
+    #[setters(skip)]
     pub query: IndexMap<String, Value>,
     /// Headers. `$secret{NAME}` in a value stands for a secret.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[setters(skip)]
     pub headers: IndexMap<String, String>,
     /// The body: a text unchanged, and everything else as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub body: Option<Value>,
     /// The hosts that may be asked, also behind a redirect: `HOST`, `HOST:PORT`, or `*.DOMAIN`. Without it the one that `url`
     /// names. An address that is not of the internet is asked only if its host is named here. Only the definition itself can
     /// say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(skip)]
     pub allowed_hosts: Option<Vec<String>>,
     /// Whether a request of another method than `GET` and `HEAD` changes nothing, such as a search by `POST`. Only the definition
     /// itself can say so.
@@ -57,10 +66,29 @@ pub struct HttpNodeSettings {
     pub max_bytes: Option<u64>,
     /// The form of the answer; text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub output: Option<HttpOutput>,
     /// The statuses that are no failure; 200 to 299 by default. A redirect that is among them is not followed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub expect_status: Vec<u16>,
+}
+
+setters! {
+    impl HttpNodeSettings {
+        map query: Value;
+        map headers: String;
+        optional_list allowed_hosts: String;
+        list expect_status: u16;
+    }
+}
+
+impl HttpNodeSettings {
+    /// A request to an address; by `GET`, unless it is given a method.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::default().url(url)
+    }
 }
 
 /// A method.
@@ -146,13 +174,13 @@ pub(super) fn with_query(url: &str, query: &IndexMap<String, Value>) -> String {
 }
 
 impl HttpNodeSettings {
-    pub(super) fn method(&self) -> HttpMethod {
+    pub(super) fn method_or_get(&self) -> HttpMethod {
         self.method.unwrap_or(HttpMethod::Get)
     }
 
     /// Whether the request changes nothing at the server.
     pub(super) fn only_reads(&self) -> bool {
-        matches!(self.method(), HttpMethod::Get | HttpMethod::Head) || self.reads == Some(true)
+        matches!(self.method_or_get(), HttpMethod::Get | HttpMethod::Head) || self.reads == Some(true)
     }
 
     pub(super) fn has_header(&self, name: &str) -> bool {
@@ -171,7 +199,7 @@ impl HttpNodeSettings {
             headers.push(("Content-Type".to_owned(), media_type.to_owned()));
         }
         WebRequest {
-            method: self.method().as_str().to_owned(),
+            method: self.method_or_get().as_str().to_owned(),
             url,
             headers,
             body,

@@ -1,8 +1,11 @@
 //! The settings of a sandbox, of a command and of its user.
 
+use derive_setters::Setters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::settings_node::setters;
 
 /// The parts of the system that a command sees and may change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -14,9 +17,23 @@ pub enum Sandbox {
     Bounds(SandboxBounds),
 }
 
+impl From<bool> for Sandbox {
+    fn from(switch: bool) -> Self {
+        Self::Switch(switch)
+    }
+}
+
+impl From<SandboxBounds> for Sandbox {
+    fn from(bounds: SandboxBounds) -> Self {
+        Self::Bounds(bounds)
+    }
+}
+
 /// The parts of the system that a command in a sandbox sees and may change beside its working directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct SandboxBounds {
     /// Whether it uses the network of this machine, which includes the servers on it; false by default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -24,13 +41,23 @@ pub struct SandboxBounds {
     /// Files and directories that it may change, beside its working directory. Relative ones are taken from that, `~/` from
     /// the home directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub write: Vec<String>,
     /// Files and directories that it may read, beside the system's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[setters(skip)]
     pub read: Vec<String>,
     /// The visible part of the home directory; nothing by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub home: Option<SandboxHome>,
+}
+
+setters! {
+    impl SandboxBounds {
+        list write: String;
+        list read: String;
+    }
 }
 
 /// The visible part of the home directory for a command in a sandbox.

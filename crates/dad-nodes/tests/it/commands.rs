@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{error, file, outcome, run};
 
 fn command(settings: CommandNodeSettings) -> CommandNode {
-    CommandNode { settings }
+    settings
 }
 
 #[tokio::test]
@@ -21,11 +21,7 @@ async fn the_outcome_has_the_shape_of_the_original() {
     ];
     let env_vars = [("MYVAR".to_owned(), "given".to_owned())].into();
     let report = run(
-        command(CommandNodeSettings {
-            commands,
-            env_vars,
-            ..Default::default()
-        }),
+        command(CommandNodeSettings::new(commands).env_vars(env_vars)),
         project.path(),
     )
     .await;
@@ -50,14 +46,7 @@ async fn the_outcome_has_the_shape_of_the_original() {
 async fn a_failure_stops_the_commands_and_says_why() {
     let project = tempfile::tempdir().unwrap();
     let commands = vec!["echo 'no such thing' >&2; exit 3".into(), "echo never".into()];
-    let report = run(
-        command(CommandNodeSettings {
-            commands,
-            ..Default::default()
-        }),
-        project.path(),
-    )
-    .await;
+    let report = run(command(CommandNodeSettings::new(commands)), project.path()).await;
     let failed = error(&report);
     assert_eq!(failed.code, "command_failed");
     assert!(
@@ -71,12 +60,9 @@ async fn a_failure_stops_the_commands_and_says_why() {
 #[tokio::test]
 async fn allowed_exit_codes_and_the_rest_of_the_commands() {
     let project = tempfile::tempdir().unwrap();
-    let settings = CommandNodeSettings {
-        commands: vec!["exit 1".into(), "exit 2".into(), "echo on".into()],
-        allow_exit_codes: vec![1],
-        fail_fast: Some(false),
-        ..Default::default()
-    };
+    let settings = CommandNodeSettings::new(["exit 1", "exit 2", "echo on"])
+        .allow_exit_codes([1])
+        .fail_fast(false);
     let report = run(command(settings), project.path()).await;
     let ended = outcome(&report);
     assert_eq!(
@@ -88,11 +74,7 @@ async fn allowed_exit_codes_and_the_rest_of_the_commands() {
 #[tokio::test]
 async fn output_is_read_as_json() {
     let project = tempfile::tempdir().unwrap();
-    let settings = |text: &str, output| CommandNodeSettings {
-        commands: vec![["printf", "%s", text].into()],
-        output: Some(output),
-        ..Default::default()
-    };
+    let settings = |text: &str, output| CommandNodeSettings::new([["printf", "%s", text]]).output(output);
     let report = run(
         command(settings("{\"a\": 1}", CommandOutput::Json)),
         project.path(),
@@ -111,11 +93,7 @@ async fn a_time_limit_ends_the_whole_process_group() {
     let marker = project.path().join("grandchild");
     // The grandchild ignores the first request to end and holds the pipe open.
     let script = "trap '' TERM; (trap '' TERM; sleep 4; touch \"$0\") & sleep 60";
-    let settings = CommandNodeSettings {
-        commands: vec![["sh", "-c", script, marker.to_str().unwrap()].into()],
-        timeout: Some(0.2),
-        ..Default::default()
-    };
+    let settings = CommandNodeSettings::new([["sh", "-c", script, marker.to_str().unwrap()]]).timeout(0.2);
     let began = Instant::now();
     let report = run(command(settings), project.path()).await;
     assert_eq!(error(&report).code, "command_timed_out");
@@ -127,10 +105,7 @@ async fn a_time_limit_ends_the_whole_process_group() {
 #[tokio::test]
 async fn the_environment_is_passed_by_name_only() {
     let project = tempfile::tempdir().unwrap();
-    let settings = CommandNodeSettings {
-        commands: vec!["env".into()],
-        ..Default::default()
-    };
+    let settings = CommandNodeSettings::new(["env"]);
     let report = run(command(settings), project.path()).await;
     let text = outcome(&report)["results"][0]["stdout"]
         .as_str()
@@ -144,10 +119,8 @@ async fn the_environment_is_passed_by_name_only() {
 #[tokio::test]
 async fn what_cannot_be_started_is_a_clear_error() {
     let project = tempfile::tempdir().unwrap();
-    let settings = |name: &str, dir: Option<&str>| CommandNodeSettings {
-        commands: vec![[name].into()],
-        working_dir: dir.map(str::to_owned),
-        ..Default::default()
+    let settings = |name: &str, dir: Option<&str>| {
+        CommandNodeSettings::new([[name]]).working_dir(dir.map(str::to_owned))
     };
     let report = run(command(settings("no_such_program_here", None)), project.path()).await;
     assert!(
@@ -175,11 +148,7 @@ async fn what_cannot_be_started_is_a_clear_error() {
 async fn what_ended_a_command_and_where_its_output_is_wrong_is_reported() {
     let project = tempfile::tempdir().unwrap();
     let message = async |text: &str, output: Option<CommandOutput>| {
-        let settings = CommandNodeSettings {
-            commands: vec![text.into()],
-            output,
-            ..Default::default()
-        };
+        let settings = CommandNodeSettings::new([text.into()]).output(output);
         error(&run(command(settings), project.path()).await).message
     };
     let killed = message("kill -9 $$", None).await;
@@ -200,10 +169,7 @@ async fn no_value_is_read_by_the_shell_in_any_quoting_position() {
         "printf '%s|' $expr{hostile} \"a $expr{hostile} b\" x$expr{hostile}".into(),
         "printf '%s|' \"$(printf '%s' \"$expr{hostile}\")\" ${HOME:+}$expr{number}".into(),
     ];
-    let step = command(CommandNodeSettings {
-        commands,
-        ..Default::default()
-    });
+    let step = command(CommandNodeSettings::new(commands));
     let flow = dad_definition::FlowBuilder::new()
         .variable("hostile", dad_template::escape(&hostile))
         .variable("number", 1.5)
@@ -345,23 +311,19 @@ async fn a_secret_that_is_missing_or_in_the_wrong_place_is_reported() {
 #[tokio::test]
 async fn limits_are_set_by_the_shell() {
     let project = tempfile::tempdir().unwrap();
-    let settings = CommandNodeSettings {
-        commands: vec![
-            "ulimit -t; ulimit -v; ulimit -f; ulimit -n".into(),
-            ["sh", "-c", "head -c 3000000 /dev/zero > big"].into(),
-        ],
-        limits: Some(CommandLimits {
-            output_mib: None,
-            cpu_seconds: Some(7),
-            memory_mib: Some(512),
-            file_size_mib: Some(2),
-            open_files: Some(64),
-            processes: None,
-        }),
-        fail_fast: Some(false),
-        working_dir: Some(project.path().display().to_string()),
-        ..Default::default()
-    };
+    let settings = CommandNodeSettings::new([
+        "ulimit -t; ulimit -v; ulimit -f; ulimit -n",
+        ["sh", "-c", "head -c 3000000 /dev/zero > big"],
+    ])
+    .limits(
+        CommandLimits::default()
+            .cpu_seconds(7)
+            .memory_mib(512)
+            .file_size_mib(2)
+            .open_files(64),
+    )
+    .fail_fast(false)
+    .working_dir(project.path().display().to_string());
     let report = run(command(settings), project.path()).await;
     let results = outcome(&report)["results"].clone();
     assert_eq!(results[0]["stdout"], "7\n524288\n4096\n64\n");
@@ -384,13 +346,10 @@ fn is_alive(pid: &str) -> bool {
 #[tokio::test]
 async fn what_a_command_leaves_running_is_ended_so_that_its_output_ends() {
     let project = tempfile::tempdir().unwrap();
-    let settings = CommandNodeSettings {
-        commands: vec![
-            "(trap '' TERM; sleep 300) & echo $!; sleep 300 > /dev/null 2>&1 & echo $!".into(),
-            "echo next".into(),
-        ],
-        ..Default::default()
-    };
+    let settings = CommandNodeSettings::new([
+        "(trap '' TERM; sleep 300) & echo $!; sleep 300 > /dev/null 2>&1 & echo $!",
+        "echo next",
+    ]);
     let began = Instant::now();
     let report = run(command(settings), project.path()).await;
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
@@ -417,11 +376,7 @@ async fn a_process_that_leaves_the_group_is_neither_ended_nor_waited_for() {
         ),
         ("setsid sh -c 'echo $$; exec sleep 20' & sleep 60", true),
     ] {
-        let settings = CommandNodeSettings {
-            commands: vec![script.into()],
-            timeout: Some(if timed_out { 1.0 } else { 60.0 }),
-            ..Default::default()
-        };
+        let settings = CommandNodeSettings::new([script.into()]).timeout(if timed_out { 1.0 } else { 60.0 });
         let began = Instant::now();
         let report = run(command(settings), project.path()).await;
         assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());

@@ -11,51 +11,26 @@ use crate::{error, file, outcome, run};
 
 fn node(base: &Path, operations: Vec<FileOperation>) -> FileOperationNode {
     let base_directory = Some(base.to_string_lossy().into_owned());
-    FileOperationNode {
-        settings: FileOperationNodeSettings {
-            base_directory,
-            operations,
-            ..Default::default()
-        },
-    }
+    FileOperationNode::new(operations).base_directory(base_directory)
 }
 
 fn create(path: &str, content: &str) -> FileOperation {
-    FileOperation {
-        path: Some(path.into()),
-        content: Some(content.into()),
-        ..Default::default()
-    }
+    FileOperation::default().path(path.into()).content(content.into())
 }
 
 fn edit(path: &str, old_text: &str, new_text: &str) -> FileOperation {
-    let edits = Some(vec![FileEdit {
-        old_text: old_text.into(),
-        new_text: new_text.into(),
-    }]);
+    let edits = Some(vec![FileEdit::new(old_text.into(), new_text.into())]);
     let operation_type = FileOperationType::EditFile;
-    FileOperation {
-        operation_type,
-        path: Some(path.into()),
-        edits,
-        ..Default::default()
-    }
+    FileOperation::new(operation_type).path(path.into()).edits(edits)
 }
 
 fn of(operation_type: FileOperationType, path: &str) -> FileOperation {
-    FileOperation {
-        operation_type,
-        path: Some(path.into()),
-        ..Default::default()
-    }
+    FileOperation::new(operation_type).path(path.into())
 }
 
 /// Removes a file that may be missing.
 fn delete_if_there(path: &str) -> FileOperation {
-    FileOperation {
-        missing_ok: Some(true),
-        ..of(FileOperationType::DeleteFile, path)
-    }
+    of(FileOperationType::DeleteFile, path).missing_ok(true)
 }
 
 fn tree() -> tempfile::TempDir {
@@ -71,12 +46,9 @@ fn read(tree: &tempfile::TempDir, path: &str) -> String {
 #[tokio::test]
 async fn operations_build_on_each_other_and_a_repetition_changes_nothing() {
     let (project, tree) = (tempfile::tempdir().unwrap(), tree());
-    let move_file = FileOperation {
-        operation_type: FileOperationType::MoveFile,
-        source: Some("deep/new.txt".into()),
-        destination: Some("deep/moved.txt".into()),
-        ..Default::default()
-    };
+    let move_file = FileOperation::new(FileOperationType::MoveFile)
+        .source("deep/new.txt")
+        .destination("deep/moved.txt");
     let operations = vec![
         of(FileOperationType::CreateDirectory, "empty"),
         create("deep/new.txt", "hello\n"),
@@ -118,10 +90,7 @@ async fn all_operations_are_made_or_none() {
         ),
         (edit("missing.txt", "x", "y"), "not_found", "does not exist"),
         (
-            FileOperation {
-                search_config: Some(SearchConfig::default()),
-                ..of(FileOperationType::SearchFiles, ".")
-            },
+            of(FileOperationType::SearchFiles, ".").search_config(SearchConfig::default()),
             "missing_field",
             "`search_config.pattern` is missing",
         ),
@@ -171,10 +140,7 @@ async fn links_are_not_followed() {
 #[tokio::test]
 async fn a_dry_run_only_shows() {
     let (project, tree) = (tempfile::tempdir().unwrap(), tree());
-    let operation = FileOperation {
-        dry_run: Some(true),
-        ..create("a.txt", "new\n")
-    };
+    let operation = create("a.txt", "new\n").dry_run(true);
     let report = run(node(tree.path(), vec![operation]), project.path()).await;
     assert_eq!(outcome(&report)["results"][0]["dry_run"], true);
     assert_eq!(read(&tree, "a.txt"), "one\ntwo\none\n");
@@ -275,36 +241,24 @@ async fn directories_are_removed_moved_and_searched() {
     std::fs::create_dir_all(tree.path().join("old/deep/empty")).unwrap();
     std::fs::write(tree.path().join("old/deep/One.txt"), "1").unwrap();
     std::fs::write(tree.path().join("old/two.rs"), "2").unwrap();
-    let search = |pattern: &str, exclude: &[&str]| FileOperation {
-        search_config: Some(SearchConfig {
-            pattern: pattern.to_owned(),
-            exclude_patterns: exclude.iter().map(|text| (*text).to_owned()).collect(),
-        }),
-        operation_type: FileOperationType::SearchFiles,
-        ..Default::default()
+    let search = |pattern: &str, exclude: &[&str]| {
+        FileOperation::new(FileOperationType::SearchFiles).search_config(
+            SearchConfig::new(pattern.to_owned())
+                .exclude_patterns(exclude.iter().map(|text| (*text).to_owned()).collect()),
+        )
     };
     let operations = vec![
-        FileOperation {
-            operation_type: FileOperationType::MoveFile,
-            source: Some("old/deep".into()),
-            destination: Some("new/place".into()),
-            ..Default::default()
-        },
+        FileOperation::new(FileOperationType::MoveFile)
+            .source("old/deep")
+            .destination("new/place"),
         of(FileOperationType::DeleteDirectory, "old"),
         create("old2/x.txt", "x"),
         search("one", &[]),
         search("**/*.txt", &["old2/"]),
         of(FileOperationType::ListDirectory, "new"),
         of(FileOperationType::GetFileInfo, "new/place/One.txt"),
-        FileOperation {
-            operation_type: FileOperationType::ListAllowedDirectories,
-            ..Default::default()
-        },
-        FileOperation {
-            operation_type: FileOperationType::DeleteFile,
-            paths: Some(vec!["a.txt".into(), "old2/x.txt".into()]),
-            ..Default::default()
-        },
+        FileOperation::new(FileOperationType::ListAllowedDirectories),
+        FileOperation::new(FileOperationType::DeleteFile).paths(["a.txt", "old2/x.txt"]),
     ];
     let report = run(node(tree.path(), operations), project.path()).await;
     assert_eq!(report.error, None);
@@ -580,11 +534,10 @@ async fn contents_with_secrets_are_not_kept_and_computed_again() {
 async fn only_a_record_makes_a_change_be_taken_for_made() {
     let (project, tree) = (tempfile::tempdir().unwrap(), tree());
     std::fs::write(tree.path().join("c.toml"), "debug = true\nverbose = false\n").unwrap();
-    let move_file = |source: &str, destination: &str| FileOperation {
-        operation_type: FileOperationType::MoveFile,
-        source: Some(source.into()),
-        destination: Some(destination.into()),
-        ..Default::default()
+    let move_file = |source: &str, destination: &str| {
+        FileOperation::new(FileOperationType::MoveFile)
+            .source(source.into())
+            .destination(destination.into())
     };
     for (operation, code) in [
         (
@@ -601,19 +554,10 @@ async fn only_a_record_makes_a_change_be_taken_for_made() {
         let report = run(node(tree.path(), vec![operation]), project.path()).await;
         assert_eq!(error(&report).code, code);
     }
-    let several = FileOperation {
-        edits: Some(vec![
-            FileEdit {
-                old_text: "debug = true".to_owned(),
-                new_text: "debug = 0".to_owned(),
-            },
-            FileEdit {
-                old_text: "silent = true".to_owned(),
-                new_text: "verbose = false".to_owned(),
-            },
-        ]),
-        ..edit("c.toml", "", "")
-    };
+    let several = edit("c.toml", "", "").edits([
+        FileEdit::new("debug = true", "debug = 0"),
+        FileEdit::new("silent = true", "verbose = false"),
+    ]);
     let report = run(node(tree.path(), vec![several]), project.path()).await;
     assert_eq!(error(&report).code, "edit_not_found");
     assert_eq!(read(&tree, "c.toml"), "debug = true\nverbose = false\n");

@@ -26,12 +26,8 @@ async fn look(operation: FolderAnalysisOperation) -> Value {
     #[cfg(unix)]
     std::os::unix::fs::symlink("/etc", tree.path().join("src/outside")).unwrap();
     let base_directory = Some(tree.path().to_string_lossy().into_owned());
-    let settings = FolderAnalyzerSettings {
-        base_directory,
-        operations: vec![operation],
-        ..Default::default()
-    };
-    let report = run(FolderAnalyzerNode { settings }, project.path()).await;
+    let settings = FolderAnalyzerSettings::new([operation]).base_directory(base_directory);
+    let report = run(settings, project.path()).await;
     match report.error {
         None => outcome(&report)["results"][0].clone(),
         Some(_) => json!({ "failed": error(&report).code }),
@@ -39,20 +35,14 @@ async fn look(operation: FolderAnalysisOperation) -> Value {
 }
 
 fn of(operation_type: FolderOperationType, path: &str) -> FolderAnalysisOperation {
-    FolderAnalysisOperation {
-        operation_type,
-        path: Some(path.into()),
-        ..Default::default()
-    }
+    FolderAnalysisOperation::new(operation_type).path(path.into())
 }
 
 #[tokio::test]
 async fn a_folder_is_read_without_what_git_ignores() {
-    let whole = FolderAnalysisOperation {
-        content_read_mode: Some(ContentReadMode::Full),
-        flat: Some(true),
-        ..of(FolderOperationType::AnalyzeFolder, ".")
-    };
+    let whole = of(FolderOperationType::AnalyzeFolder, ".")
+        .content_read_mode(ContentReadMode::Full)
+        .flat(true);
     let result = look(whole).await;
     let children = result["analysis"]["children"].as_array().unwrap();
     let names: Vec<&str> = children
@@ -72,11 +62,11 @@ async fn a_folder_is_read_without_what_git_ignores() {
 
 #[tokio::test]
 async fn words_are_limited_per_file_and_in_total() {
-    let limited = |per_file, total| FolderAnalysisOperation {
-        content_read_mode: Some(ContentReadMode::Full),
-        max_words_per_file: per_file,
-        max_total_words: total,
-        ..of(FolderOperationType::AnalyzeFolder, ".")
+    let limited = |per_file, total| {
+        of(FolderOperationType::AnalyzeFolder, ".")
+            .content_read_mode(ContentReadMode::Full)
+            .max_words_per_file(per_file)
+            .max_total_words(total)
     };
     let result = look(limited(Some(2), None)).await;
     assert_eq!(result["analysis"]["children"][0]["content"], "# Demo");
@@ -86,11 +76,11 @@ async fn words_are_limited_per_file_and_in_total() {
 
 #[tokio::test]
 async fn files_are_found_drawn_and_read_alone() {
-    let found = look(FolderAnalysisOperation {
-        exclude_patterns: vec!["*.bin".to_owned()],
-        include_hidden: Some(true),
-        ..of(FolderOperationType::FindFiles, ".")
-    })
+    let found = look(
+        of(FolderOperationType::FindFiles, ".")
+            .exclude_patterns(["*.bin"])
+            .include_hidden(true),
+    )
     .await;
     assert_eq!(
         found["files_found"],

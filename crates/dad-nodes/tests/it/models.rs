@@ -62,24 +62,12 @@ impl ModelClient for Scripted {
 }
 
 fn settings(models: &[&str]) -> AIModelNodeSettings {
-    AIModelNodeSettings {
-        models: models.iter().map(|model| (*model).to_owned()).collect(),
-        model_call_config: Some(AIModelCallConfig {
-            retries: Some(0),
-            ..Default::default()
-        }),
-        prompt: Some(Prompt::with_dad_text(
+    AIModelNodeSettings::new(models.iter().map(|model| (*model).to_owned()).collect())
+        .model_call_config(AIModelCallConfig::default().retries(0))
+        .prompt(Prompt::with_dad_text(
             "Task: $var{task}",
-            [(
-                "task",
-                PromptVariable {
-                    default: Some("nothing".into()),
-                    ..Default::default()
-                },
-            )],
-        )),
-        ..Default::default()
-    }
+            [("task", PromptVariable::default().default("nothing"))],
+        ))
 }
 
 /// A run of one call, and the project it lies in.
@@ -99,7 +87,7 @@ impl std::ops::Deref for Asked {
 async fn ask(settings: AIModelNodeSettings, client: &Scripted) -> Asked {
     let project = tempfile::tempdir().unwrap();
     let models = Some(Models::new(client.clone()));
-    let report = run_with(AIModelNode { settings }, project.path(), models).await;
+    let report = run_with(settings, project.path(), models).await;
     Asked {
         report,
         _project: project,
@@ -139,14 +127,9 @@ async fn the_next_model_is_asked_when_one_fails() {
 #[tokio::test]
 async fn a_call_that_was_given_up_counts_as_paid_for() {
     let mut settings = settings(&["a/x"]);
-    settings.model_call_config = Some(AIModelCallConfig {
-        max_output_tokens: Some(100),
-        ..Default::default()
-    });
+    settings.model_call_config = Some(AIModelCallConfig::default().max_output_tokens(100));
     let project = tempfile::tempdir().unwrap();
-    let node = AIModelNode { settings }
-        .builder()
-        .timeout(Duration::from_millis(50));
+    let node = settings.builder().timeout(Duration::from_millis(50));
     let models = Some(Models::new(Scripted::default()));
     let report = run_with(node, project.path(), models).await;
     assert_eq!(report.error.unwrap().code, "timed_out");
@@ -159,15 +142,10 @@ async fn a_call_that_was_given_up_counts_as_paid_for() {
 #[tokio::test]
 async fn an_answer_obeys_its_schema_or_fails_with_what_it_was() {
     let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
-    let with_schema = || AIModelNodeSettings {
-        model_call_config: Some(AIModelCallConfig {
-            structured_output: Some(StructuredOutput {
-                schema: schema.clone(),
-                repairs: Some(0),
-            }),
-            ..Default::default()
-        }),
-        ..settings(&["a/x"])
+    let with_schema = || {
+        settings(&["a/x"]).model_call_config(
+            AIModelCallConfig::default().structured_output(StructuredOutput::new(schema.clone()).repairs(0)),
+        )
     };
     let good = Scripted {
         answers: vec![("a/x", Ok("```json\n{\"n\": 3}\n```"))],
@@ -198,14 +176,7 @@ async fn failures_are_named() {
         "rate_limited"
     );
     let project = tempfile::tempdir().unwrap();
-    let report = run_with(
-        AIModelNode {
-            settings: settings(&["a/x"]),
-        },
-        project.path(),
-        None,
-    )
-    .await;
+    let report = run_with(settings(&["a/x"]), project.path(), None).await;
     assert_eq!(error(&report).code, "no_model_client");
 }
 

@@ -33,11 +33,8 @@ async fn the_outcome_of_commands_is_a_type() {
         format!("echo {}", "shell").into(),
         CommandLine::from("exit 3"),
     ];
-    let settings = CommandNodeSettings {
-        commands,
-        ..Default::default()
-    };
-    let report = run_with(CommandNode { settings }, project.path(), None).await;
+    let settings = CommandNodeSettings::new(commands);
+    let report = run_with(settings, project.path(), None).await;
     let read: CommandNodeOutcome = read(&outcome(&report));
     let printed: Vec<&str> = read.results.iter().map(|result| result.stdout.trim()).collect();
     assert_eq!(printed, ["one", "of strings", "two", "two", "shell", ""]);

@@ -189,10 +189,7 @@ async fn ask_operation(
         .map(|(_, name, detail)| Item::new(name, detail))
         .collect();
     let (operation_type, ..) = TYPES[conversation.choose("What is to be done?", items, 0).await?];
-    let mut operation = FileOperation {
-        operation_type,
-        ..FileOperation::default()
-    };
+    let mut operation = FileOperation::new(operation_type);
     match operation_type {
         FileOperationType::MoveFile => {
             operation.source = Some(ask_path(conversation, "source: ").await?);
@@ -204,10 +201,7 @@ async fn ask_operation(
             let pattern = conversation
                 .text("a part of the name, or a pattern: ", None)
                 .await?;
-            operation.search_config = Some(SearchConfig {
-                pattern,
-                ..SearchConfig::default()
-            });
+            operation.search_config = Some(SearchConfig::new(pattern));
         }
         _ => {}
     }
@@ -249,7 +243,7 @@ async fn ask_edits(conversation: &Conversation) -> Result<Vec<FileEdit>, Termina
             continue;
         }
         let new_text = conversation.long_text("new_text: ", &old_text).await?;
-        edits.push(FileEdit { old_text, new_text });
+        edits.push(FileEdit::new(old_text, new_text));
         if !conversation.yes_no("Another replacement?", YesNo::No).await? {
             return Ok(edits);
         }

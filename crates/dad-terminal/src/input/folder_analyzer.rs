@@ -155,11 +155,8 @@ async fn ask_operation(
         .map(|(_, name, detail)| Item::new(name, detail))
         .collect();
     let (operation_type, ..) = TYPES[conversation.choose("What is to be done?", items, 0).await?];
-    let mut operation = FolderAnalysisOperation {
-        operation_type,
-        path: Some(ask_paths(conversation, base, operation_type).await?),
-        ..FolderAnalysisOperation::default()
-    };
+    let mut operation = FolderAnalysisOperation::new(operation_type)
+        .path(ask_paths(conversation, base, operation_type).await?);
     if matches!(
         operation_type,
         FolderOperationType::AnalyzeFolder | FolderOperationType::AnalyzeFile

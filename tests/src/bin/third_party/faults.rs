@@ -144,19 +144,14 @@ async fn run(
     route: &Route,
     project: &Path,
 ) -> Result<RunStatus, Box<dyn std::error::Error>> {
-    let node = AIModelNode {
-        settings: AIModelNodeSettings {
-            models: vec![model_name(Server::LlMock, route)],
-            prompt: Some(Prompt::from("What is the weather in Zürich?")),
-            model_call_config: Some(AIModelCallConfig {
-                streaming: Some(true),
-                retries: Some(3),
-                retry_delay: Some(0.1),
-                ..AIModelCallConfig::default()
-            }),
-            ..AIModelNodeSettings::default()
-        },
-    };
+    let node = AIModelNode::new([model_name(Server::LlMock, route)])
+        .prompt(Prompt::from("What is the weather in Zürich?"))
+        .model_call_config(
+            AIModelCallConfig::default()
+                .streaming(true)
+                .retries(3)
+                .retry_delay(0.1),
+        );
     let flow = FlowBuilder::new().node("ask", node).build()?;
     let context = RunContext::builder("flow_root", project)
         .unmasked()
