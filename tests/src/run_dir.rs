@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use dhenara::core::Digest;
+use dhenara::types::Digest;
 use serde_json::Value;
 
 use crate::schemas::Schemas;

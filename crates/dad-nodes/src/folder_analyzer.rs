@@ -35,6 +35,7 @@ use dad_runner::{
 };
 use serde_json::{Value, json};
 
+use crate::outcomes::{FolderAnalysisResult, FolderAnalyzerNodeOutcome};
 use analysis::Tally;
 use content::timestamp;
 use operation::Looked;
@@ -311,7 +312,7 @@ fn analyze(base: &Path, request: &Request, stop: &Stop) -> Result<NodeOutput, No
 /// The results of all operations.
 #[derive(Default)]
 struct Report {
-    results: Vec<Value>,
+    results: Vec<FolderAnalysisResult>,
     errors: Vec<String>,
     failure: Option<NodeError>,
     succeeded: usize,
@@ -349,8 +350,11 @@ impl Report {
             "{} of {count} operations, {} words",
             self.succeeded, self.words_read
         );
-        let outcome = json!({ "base_directory": ground.base.to_string_lossy(), "results": self.results });
-        let output = NodeOutput::new(outcome)
+        let outcome = FolderAnalyzerNodeOutcome {
+            base_directory: ground.base.to_string_lossy().into_owned(),
+            results: self.results,
+        };
+        let output = NodeOutput::new(json!(outcome))
             .with_output(json!({ "data": data, "metadata": {} }))
             .with_summary(summary);
         (self.failure, output)

@@ -5,13 +5,10 @@
 //!
 //! ```
 //! use dad_definition::FlowBuilder;
-//! use dad_nodes::{CommandNode, CommandNodeSettings, builtin_nodes};
+//! use dad_nodes::{CommandNode, builtin_nodes};
 //!
-//! let flow = FlowBuilder::new()
-//!     .node("greet", CommandNode {
-//!         settings: CommandNodeSettings { commands: vec!["echo hello".into()], ..Default::default() },
-//!     })
-//!     .build()?;
+//! let greet = CommandNode::new(["echo hello"]).timeout(10.0);
+//! let flow = FlowBuilder::new().node("greet", greet).build()?;
 //! assert_eq!(flow.definition().body.elements.len(), 1);
 //! assert_eq!(builtin_nodes().type_names(), ["ai_model_call", "command", "file_operation", "folder_analyzer", "http"]);
 //! # Ok::<(), dad_definition::Problems>(())
@@ -60,7 +57,8 @@ pub use folder_analyzer::{
 pub use http::{HttpFile, HttpMethod, HttpNode, HttpNodeOutcome, HttpNodeSettings, HttpOutput};
 pub use not_compared::not_compared;
 pub use outcomes::{
-    AIModelNodeOutcome, CommandNodeOutcome, CommandResult, FileOperationNodeOutcome, GeneratedFile,
+    AIModelNodeOutcome, CommandNodeOutcome, CommandResult, FileOperationNodeOutcome, FolderAnalysisResult,
+    FolderAnalyzerNodeOutcome, GeneratedFile,
 };
 pub use process::passed_environment;
 pub use sandbox::{Sandbox, SandboxBounds, SandboxHome, SandboxMode, SandboxPolicy};

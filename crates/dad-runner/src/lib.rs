@@ -31,6 +31,9 @@ mod runner;
 mod session;
 mod step;
 
+/// The attribute that the traits of nodes need.
+pub use async_trait::async_trait;
+
 pub use ask::approval::{Agreement, WantedCall};
 pub use complete::CompleteRun;
 pub use error::Error;
@@ -42,6 +45,7 @@ pub use node::error::{AsError, MAX_APPROVALS, NodeError};
 pub use node::lifetime::Guard;
 pub use node::output::NodeOutput;
 pub use node::registry::NodeRegistry;
+pub use node::simple::SimpleNode;
 pub use node::traits::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, RunSetup, World};
 pub use render::preview::{RenderedStep, ValueOrigin, render_step};
 pub use report::RunReport;

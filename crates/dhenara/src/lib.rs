@@ -6,19 +6,14 @@
 //! ```
 //! # #[cfg(feature = "project")]
 //! # mod example {
-//! use dhenara::nodes::{CommandNode, CommandNodeSettings};
 //! use dhenara::project::User;
-//! use dhenara::{FlowBuilder, FlowRunner};
+//! use dhenara::{CommandNode, FlowBuilder, FlowRunner};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = dad_tests::TestProject::new();
 //! # let user = User::from_variables(Default::default())?;
-//! let flow = FlowBuilder::new()
-//!     .node("greet", CommandNode {
-//!         settings: CommandNodeSettings { commands: vec![["echo", "hello"].into()], ..Default::default() },
-//!     })
-//!     .build()?;
+//! let flow = FlowBuilder::new().node("greet", CommandNode::new(["echo hello"])).build()?;
 //! let project = user.open(dir.path())?; // `Project::open(dir)` for the user of this process
 //! let context = project.context("hello")?.build()?;
 //! let report = FlowRunner::new(flow, context).run().await?;
@@ -37,13 +32,9 @@
 //! - `terminal` (default): prompts, printers and live progress.
 
 #[doc(inline)]
-pub use dad_core as core;
-#[doc(inline)]
 pub use dad_definition as definition;
 #[doc(inline)]
 pub use dad_events as events;
-#[doc(inline)]
-pub use dad_fs as fs;
 #[cfg(feature = "nodes")]
 #[doc(inline)]
 pub use dad_models as models;
@@ -65,6 +56,9 @@ pub use dad_run as run;
 pub use dad_runner as runner;
 #[doc(inline)]
 pub use dad_template as template;
+// Not `core`: a glob import of this crate would shadow the language's own.
+#[doc(inline)]
+pub use dad_core as types;
 #[cfg(feature = "terminal")]
 #[doc(inline)]
 pub use dad_terminal as terminal;
@@ -95,7 +89,7 @@ pub use dad_run::{
 };
 pub use dad_runner::{
     AgentRunner, BindContext, Bound, BoundStep, CompleteRun, Error, FlowRunner, Node, NodeContext, NodeError,
-    NodeOutput, NodeRegistry, ReadSet, RunReport, Runner, World,
+    NodeOutput, NodeRegistry, ReadSet, RunReport, Runner, SimpleNode, World, async_trait,
 };
 #[cfg(feature = "terminal")]
 pub use dad_terminal::{

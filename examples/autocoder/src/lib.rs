@@ -5,8 +5,7 @@
 
 use dhenara::definition::Problems;
 use dhenara::nodes::{
-    AIModelCallConfig, AIModelNodeSettings, CommandNodeSettings, ContentReadMode, FileOperationNodeSettings,
-    FolderAnalysisOperation, FolderAnalyzerSettings, FolderOperationType, OneOrMany, StructuredOutput,
+    AIModelCallConfig, ContentReadMode, FolderAnalysisOperation, FolderOperationType, StructuredOutput,
 };
 use dhenara::template::escape;
 use dhenara::{
@@ -60,11 +59,11 @@ fn working_copy() -> CommandNode {
         "$expr{source}",
         "$expr{repo}",
     ];
-    CommandNode::new([command.into()])
+    CommandNode::new([command])
 }
 
 fn dynamic_repo_analysis() -> FolderAnalyzerNode {
-    let operations = vec![
+    let operations = [
         FolderAnalysisOperation::new(FolderOperationType::GetTreeDiagram)
             .path("crates")
             .max_depth(2),
@@ -73,20 +72,19 @@ fn dynamic_repo_analysis() -> FolderAnalyzerNode {
             .content_read_mode(ContentReadMode::Full)
             .flat(true),
     ];
-    let base_directory = Some("$expr{repo}".to_owned());
-    FolderAnalyzerNode::new(operations).base_directory(base_directory)
+    FolderAnalyzerNode::new(operations).base_directory("$expr{repo}")
 }
 
 fn code_generator() -> AIModelNode {
     // A schema is data: what looks like a template in it is none.
-    let schema = serde_json::from_str(&escape(SCHEMA)).unwrap_or_default();
+    let schema: serde_json::Value = serde_json::from_str(&escape(SCHEMA)).unwrap_or_default();
     let instructions = [
         "You are a careful programmer who changes as little as the task allows.",
         "Answer with the file operations that do the task, and nothing else.",
     ];
     AIModelNode::new(["openai/gpt-5.1"])
-        .system_instructions(OneOrMany::Many(instructions.map(Into::into).to_vec()))
-        .prompt(PROMPT.into())
+        .system_instructions(instructions)
+        .prompt(PROMPT)
         .model_call_config(
             AIModelCallConfig::default()
                 .max_output_tokens(4000)

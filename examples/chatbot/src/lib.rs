@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::Path;
 
 use dhenara::definition::Problems;
-use dhenara::nodes::{AIModelCallConfig, AIModelNodeSettings, OneOrMany, PromptVariable};
+use dhenara::nodes::{AIModelCallConfig, OneOrMany, PromptVariable};
 use dhenara::{
     AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, FlowBuilder, HandlerError,
     NodeInputRequiredEvent, OnExhausted, Project, Prompt, RepeatBuilder, async_input,

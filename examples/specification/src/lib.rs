@@ -7,8 +7,7 @@ use std::path::Path;
 
 use dhenara::definition::Problems;
 use dhenara::nodes::{
-    AIModelNodeInput, AIModelNodeSettings, CommandNodeInput, CommandNodeSettings, FileOperationNodeSettings,
-    FolderAnalysisOperation, FolderAnalyzerSettings, FolderOperationType, PromptVariable,
+    AIModelNodeInput, CommandNodeInput, FolderAnalysisOperation, FolderOperationType, PromptVariable,
 };
 use dhenara::{
     AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, CompleteRun, FileOperationNode,
@@ -103,8 +102,7 @@ pub async fn continue_from(project: &Project, previous_run_id: &str) -> Result<R
 /// # Errors
 /// If there is no such node, or the input does not fit it.
 pub fn static_inputs(project: &Project, file: &Path) -> Result<RunContext, ProjectError> {
-    let mut input = CommandNodeInput::default();
-    input.env_vars.insert("param1".to_owned(), "value1".to_owned());
+    let input = CommandNodeInput::default().env_vars([("param1", "value1")]);
     let run_context = project
         .context("my_agent")?
         .static_inputs(file)
@@ -157,11 +155,11 @@ pub async fn run_agent_and_flow(
 /// If the definition is wrong.
 pub fn implementation_flow() -> Result<FlowDefinition, Problems> {
     let global_data_directory = "$var{run_root}/global_data";
-    let operations = vec![FolderAnalysisOperation::new(FolderOperationType::FindFiles)];
+    let operations = [FolderAnalysisOperation::new(FolderOperationType::FindFiles)];
     FlowBuilder::new()
         .node(
             "dynamic_repo_analysis",
-            FolderAnalyzerNode::new(operations).base_directory(global_data_directory.to_owned()),
+            FolderAnalyzerNode::new(operations).base_directory(global_data_directory),
         )
         .node(
             "code_generator",
@@ -170,7 +168,7 @@ pub fn implementation_flow() -> Result<FlowDefinition, Problems> {
         .node(
             "code_generator_file_ops",
             FileOperationNode::default()
-                .base_directory(global_data_directory.to_owned())
+                .base_directory(global_data_directory)
                 .operations_template(ObjectTemplate::new(
                     "$expr{$hier{code_generator}.outcome.structured.file_operations}",
                 ))

@@ -18,16 +18,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chatbot::Partner;
 use dhenara::models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, Models};
-use dhenara::nodes::{AIModelNodeSettings, CommandNodeSettings, PromptVariable};
+use dhenara::nodes::{AIModelNodeSettings, PromptVariable};
 use dhenara::terminal::{
     Conversation, NodeQuestion, PathKind, PathOptions, Progress, YesNo, ask_choice, ask_choices,
     ask_long_text, ask_node_input, ask_node_input_with, ask_number, ask_path, ask_question, ask_text,
     ask_yes_no,
 };
 use dhenara::{
-    AIModelNode, BindContext, Bound, BoundStep, CommandNode, ErrorInfo, FlowBuilder, FlowDefinition,
-    FlowRunner, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeType, Prompt, RunContext,
-    async_input, builtin_nodes, on, print_node_completion,
+    BindContext, Bound, BoundStep, CommandNode, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner, Node,
+    NodeBuilder, NodeContext, NodeError, NodeOutput, NodeType, Prompt, RunContext, async_input,
+    builtin_nodes, on, print_node_completion,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,9 +50,10 @@ impl ModelClient for Echo {
 }
 
 fn asking(models: &[&str], text: &str, variable: &'static str) -> NodeBuilder {
-    let settings = AIModelNodeSettings::new(models.iter().map(|model| (*model).to_owned()).collect()).prompt(
-        Prompt::with_dad_text(text, [(variable, PromptVariable::default())]),
-    );
+    let settings = AIModelNodeSettings::new(models.iter().copied()).prompt(Prompt::with_dad_text(
+        text,
+        [(variable, PromptVariable::default())],
+    ));
     settings.builder().pre_events(["node_input_required"])
 }
 
@@ -116,8 +117,7 @@ fn greeting() -> Result<FlowDefinition, dhenara::definition::Problems> {
 }
 
 fn command(text: &str) -> CommandNode {
-    let settings = CommandNodeSettings::new([text.into()]);
-    settings
+    CommandNode::new([text])
 }
 
 fn of_the_specification() -> Result<FlowDefinition, dhenara::definition::Problems> {

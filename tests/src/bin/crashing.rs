@@ -22,10 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use dhenara::core::Timestamp;
+use dad_fs::{Change, Fault, FaultInjector, Gate, Operation};
 use dhenara::events::{Delivery, EventBody, Subscription};
-use dhenara::fs::{Change, Fault, FaultInjector, Gate, Operation};
 use dhenara::run::{Dirs, Repair, RepairDecision, RetentionPolicy, UncertainStep, plan_prune};
+use dhenara::types::Timestamp;
 use dhenara::{
     ActiveRun, BindContext, Bound, BoundStep, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder,
     FlowDefinition, FlowRunner, ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput,
@@ -343,11 +343,11 @@ fn prune(project: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
 /// Repairs the newest run.
 fn repair(project: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
     let runs = std::path::Path::new(project).join("runs");
-    let newest = dhenara::fs::Dir::open(&runs)?
+    let newest = dad_fs::Dir::open(&runs)?
         .entries()?
         .pop()
         .ok_or("there is no run")?;
-    let dir = dhenara::fs::Dir::open_with(runs.join(newest.name), gate)?;
+    let dir = dad_fs::Dir::open_with(runs.join(newest.name), gate)?;
     let found = Repair::find(dir.path())?.ok_or("there is nothing to repair")?;
     let decide = |step: &UncertainStep| {
         let decision = match step.committed {

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use dhenara::core::Definition;
 use dhenara::definition::load_str;
 use dhenara::events::ApprovalRequiredEvent;
 use dhenara::run::{RunContextBuilder, RunView};
 use dhenara::runner::Runner;
+use dhenara::types::Definition;
 use dhenara::{HandlerError, RunStatus};
 use serde_json::{Value, json};
 
@@ -283,7 +283,7 @@ async fn secrets_are_in_no_question() {
     env.write("flow.yaml", "");
     let text = STEPS.replace("hello }", "sk-very-secret }");
     let definition = load_str(&text, "flow.yaml", None, None).unwrap().definition;
-    let secrets = dhenara::core::SecretRegistry::new();
+    let secrets = dhenara::types::SecretRegistry::new();
     secrets.add("sk-very-secret");
     let context = steps(&env).secrets(secrets).build().unwrap();
     let report = Runner::new(definition, context).run().await.unwrap();

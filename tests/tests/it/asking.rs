@@ -52,7 +52,7 @@ const ASK: &str = "{ node: ask, type: ai_model_call, pre_events: [node_input_req
 const PART: &str = "{ subflow: part, pre_events: [component_input_required], variables: { who: absent }, elements: [{ node: say, \
                     type: ai_model_call, settings: { models: [a/b], prompt: \"$expr{who}\" } }] }";
 
-fn definition() -> dhenara::core::Definition {
+fn definition() -> dhenara::types::Definition {
     let text = EVERYWHERE.replace("&ASK", ASK).replace("PART", PART);
     let text = text
         .replace("- ASK", &format!("- {ASK}"))

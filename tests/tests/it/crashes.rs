@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dad_tests::{check_run_dir, find_run_dirs};
-use dhenara::core::Timestamp;
 use dhenara::run::{Repair, RetentionPolicy, RunView, plan_prune};
+use dhenara::types::Timestamp;
 use serde_json::Value;
 
 use crate::harness::{TestEnvironment, records, tell};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use dad_tests::Draw;
-use dhenara::core::Definition;
 use dhenara::run::{Answer, Catalog, Dirs, Origin, OriginKey, Repair, RunView};
 use dhenara::runner::Runner;
+use dhenara::types::Definition;
 use dhenara::{RunContext, builtin_nodes};
 use serde_json::{Value, json};
 

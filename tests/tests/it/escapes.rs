@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dhenara::fs::{Fault, FaultInjector, Gate, Operation};
+use dad_fs::{Fault, FaultInjector, Gate, Operation};
 use dhenara::{FlowBuilder, FlowRunner, NodeBuilder, NodeType, RunContext, builtin_nodes};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dhenara::definition::load_str;
 use dhenara::events::{Delivery, Event, EventBody, EventBusConfig, RunStartedEvent, Subscription, on_any};
 use dhenara::models::Models;
-use dhenara::nodes::{AIModelNodeInput, AIModelNodeSettings, Prompt, PromptVariable};
+use dhenara::nodes::{AIModelNodeInput, Prompt, PromptVariable};
 use dhenara::runner::Runner;
 use dhenara::{
     AIModelNode, ComponentExecutionCompletedEvent, EventType, FlowBuilder, FlowDefinition, FlowRunner,
@@ -175,7 +175,7 @@ async fn a_question_without_an_answer_lets_the_run_wait() {
 }
 
 /// A loop of very many steps that talk.
-fn many(count: u32) -> dhenara::core::Definition {
+fn many(count: u32) -> dhenara::types::Definition {
     let text = format!(
         "schema_version: 1\nkind: flow\nelements:\n  - node: first\n    type: talker\n    settings: {{ token: first }}\n  \
          - for_each: all\n    statement: \"$expr{{range({count})}}\"\n    max_concurrency: 8\n    body:\n      - node: one\n        \
@@ -339,7 +339,7 @@ async fn nothing_a_listener_does_changes_a_run() {
     }
     let definition = || {
         let mut definition = many(20);
-        let dhenara::core::ElementKind::ForEach(all) = &mut definition.body.elements[1].kind else {
+        let dhenara::types::ElementKind::ForEach(all) = &mut definition.body.elements[1].kind else {
             panic!("the loop is the second element");
         };
         all.max_concurrency = 1;

@@ -1,7 +1,7 @@
 //! Flows from files: without a project, with variables and inputs, shown afterwards.
 
-use dhenara::core::{Clean, Digest};
 use dhenara::run::MemoLine;
+use dhenara::types::{Clean, Digest};
 use serde_json::{Value, json};
 
 use crate::harness::{TestEnvironment, read_json, records, workspace};

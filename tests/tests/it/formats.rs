@@ -7,7 +7,6 @@ use std::sync::Arc;
 use dad_tests::{Schemas, check_run_dir, format_dir, validate_run_dir};
 use dhenara::definition::{SpanMap, compile, load_file};
 use dhenara::models::Models;
-use dhenara::nodes::{AIModelNodeSettings, CommandNodeSettings};
 use dhenara::{
     AIModelNode, CommandNode, FlowBuilder, FlowDefinition, FlowRunner, NodeBuilder, ObservabilitySettings,
     RunEnd, RunView,
@@ -41,7 +40,7 @@ fn the_table_names_every_schema() {
 fn everything() -> FlowDefinition {
     let model = AIModelNode::new(["echo/echo"]).prompt("Hello");
     let flaky = CommandNode::new(["test -f ../flag || { touch ../flag; exit 1; }"]);
-    let retry = dhenara::core::RetryPolicy {
+    let retry = dhenara::types::RetryPolicy {
         max_attempts: 2,
         initial_delay: std::time::Duration::from_millis(1),
         repeat_effects: true,

@@ -1,11 +1,11 @@
 //! Programs in Rust that mask keys and end their runs.
 
-use dhenara::core::Definition;
-use dhenara::core::SecretRegistry;
 use dhenara::definition::load_str;
 use dhenara::models::{Credentials, HttpClient, ModelCatalog, Models};
 use dhenara::run::{RunEnd, RunView};
 use dhenara::runner::Runner;
+use dhenara::types::Definition;
+use dhenara::types::SecretRegistry;
 use dhenara::{FlowDefinition, FlowRunner, RunContext, RunError, RunStatus, builtin_nodes};
 use std::sync::Arc;
 

@@ -96,7 +96,7 @@ fn what_people_read_shows_what_a_terminal_would_obey() {
     let failed = env.run(&["runs", "show", "last", "fails"]).expect(0);
     for (what, output) in [("run", &waits), ("preview", &asks), ("outcome", &failed)] {
         for text in [&output.stdout, &output.stderr] {
-            let acts = |c: char| c != '\n' && c != '\t' && !dhenara::core::is_printable(c);
+            let acts = |c: char| c != '\n' && c != '\t' && !dhenara::types::is_printable(c);
             assert!(!text.contains(acts), "{what}: {text:?}");
         }
     }

@@ -175,7 +175,7 @@ fn age_and_size_keep_runs() {
     let day = 24 * 60 * 60;
     for (run, seconds) in [(&runs[0], -10 * day), (&runs[1], day), (&runs[2], -10 * day)] {
         let at = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap() + seconds;
-        let at = dhenara::core::Timestamp::from_second(at).unwrap().to_string();
+        let at = dhenara::types::Timestamp::from_second(at).unwrap().to_string();
         edit_journal(run, |record| {
             // A clock that was put back dated the end of the third before its beginning: the later date counts.
             if run == &runs[0] || record["type"] != "run_created" {
@@ -299,7 +299,7 @@ fn a_run_that_is_resumed_meanwhile_is_kept() {
     let plan = dhenara::run::plan_prune(
         catalog.inventory().unwrap(),
         &policy,
-        dhenara::core::Timestamp::now(),
+        dhenara::types::Timestamp::now(),
     );
     assert_eq!(plan.removed().count(), 2);
     let lease = std::fs::File::open(env.runs()[0].join(".run/lease")).unwrap();
@@ -315,7 +315,7 @@ fn a_run_that_is_resumed_meanwhile_is_kept() {
         let plan = dhenara::run::plan_prune(
             catalog.inventory().unwrap(),
             &policy,
-            dhenara::core::Timestamp::now(),
+            dhenara::types::Timestamp::now(),
         );
         if plan.removed().count() == 1 || Instant::now() > deadline {
             break plan;

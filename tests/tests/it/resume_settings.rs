@@ -301,7 +301,7 @@ async fn a_client_that_may_open_connections_is_refused_by_its_type() {
 
     let root = env.project();
     let http = || {
-        let credentials = Credentials::new(&root, None, dhenara::core::SecretRegistry::new());
+        let credentials = Credentials::new(&root, None, dhenara::types::SecretRegistry::new());
         HttpClient::new(ModelCatalog::load(&root).unwrap(), credentials)
     };
     let project = env.opened().models(http());

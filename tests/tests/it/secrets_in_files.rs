@@ -130,7 +130,7 @@ impl BoundStep for Leaving {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_a_node_makes_are_masked() {
     let env = TestEnvironment::new();
-    let secrets = dhenara::core::SecretRegistry::new();
+    let secrets = dhenara::types::SecretRegistry::new();
     assert!(secrets.add(KEY) && secrets.add(NAME));
     let nodes = builtin_nodes().register_node(Leaves::default());
     let text = "schema_version: 1\nkind: flow\nelements:\n  - { node: leaves, type: leaves, settings: {}, retry: { max_attempts: 2, \

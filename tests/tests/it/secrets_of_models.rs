@@ -291,7 +291,7 @@ async fn run_program(last: &str) -> (Scripted, Result<dhenara::RunReport, Error>
         &format!("- {{ name: far/tiny, base_url: \"{url}/v1\" }}\n"),
     );
     let project = scripted.env.project();
-    let secrets = dhenara::core::SecretRegistry::new();
+    let secrets = dhenara::types::SecretRegistry::new();
     let credentials = Credentials::new(&project, None, secrets.clone());
     let client = HttpClient::new(ModelCatalog::load(&project).unwrap(), credentials);
     let notes = Arc::new(Notes::default());

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dhenara::fs::{Fault, FaultInjector, Gate, Operation};
+use dad_fs::{Fault, FaultInjector, Gate, Operation};
 use dhenara::run::{RunView, request_cancel};
 use dhenara::{
     Error, FlowBuilder, FlowRunner, NodeBuilder, NodeType, RunContext, RunStatus, StepStatus, builtin_nodes,

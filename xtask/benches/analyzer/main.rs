@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use dhenara::nodes::{FolderAnalyzerNode, FolderAnalyzerSettings, analyze_folders};
+use dhenara::nodes::{FolderAnalyzerSettings, analyze_folders};
 use dhenara::runner::Stop;
 use dhenara::{FlowBuilder, FlowRunner, RunContext, builtin_nodes};
 use ignore::WalkBuilder;
@@ -159,9 +159,7 @@ fn analyzer(base: &Path, place: &Path, row: &Row) -> Outcome<(Duration, usize)> 
 }
 
 fn step(place: &Path, settings: FolderAnalyzerSettings) -> Outcome<(Duration, usize)> {
-    let flow = FlowBuilder::new()
-        .node("look", FolderAnalyzerNode { settings })
-        .build()?;
+    let flow = FlowBuilder::new().node("look", settings).build()?;
     let context = RunContext::builder("flow", place)
         .unmasked()
         .nodes(builtin_nodes())

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use dhenara::core::StatusCounts;
 use dhenara::definition::{NodeBuilder, check_file};
 use dhenara::run::{OriginKey, RunContextBuilder};
 use dhenara::template::{Limits, Template, Value as TemplateValue};
+use dhenara::types::StatusCounts;
 use dhenara::{
     BindContext, Bound, BoundStep, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
     NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, OnExhausted, RepeatBuilder, RunContext,

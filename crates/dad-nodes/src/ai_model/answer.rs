@@ -17,6 +17,7 @@ use crate::ai_model::AIModelNodeSettings;
 use crate::ai_model::tools::rounded;
 use crate::file_operation::FileOperation;
 use crate::json_text::is_part;
+use crate::outcomes::GeneratedFile;
 
 /// The number of problems of an answer that are reported to the model.
 const MAX_REPORTED_ERRORS: usize = 5;
@@ -387,7 +388,7 @@ pub(super) fn save_files(
     settings: &AIModelNodeSettings,
     response: &ModelResponse,
     cx: &NodeContext,
-) -> Result<Vec<Value>, NodeError> {
+) -> Result<Vec<GeneratedFile>, NodeError> {
     let keep = settings.save_generated_bytes.unwrap_or(true);
     let files = response.files.iter().enumerate();
     files
@@ -395,15 +396,15 @@ pub(super) fn save_files(
             let bytes = BASE64_STANDARD
                 .decode(&file.base64)
                 .map_err(|error| NodeError::from_error("model_answer", &error).with_fall_back())?;
-            let mut reported = json!({
-                "media_type": file.media_type,
-                "len": bytes.len(),
-                "blake3": Digest::of(&bytes),
-            });
-            if keep {
-                reported["path"] = save(settings, index, file, &bytes, cx)?.into();
-            }
-            Ok(reported)
+            let path = keep
+                .then(|| save(settings, index, file, &bytes, cx))
+                .transpose()?;
+            Ok(GeneratedFile {
+                media_type: file.media_type.clone(),
+                len: bytes.len() as u64,
+                blake3: Digest::of(&bytes),
+                path,
+            })
         })
         .collect()
 }

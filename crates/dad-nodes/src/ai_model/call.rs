@@ -23,6 +23,7 @@ use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
 use crate::model_error::node_error;
+use crate::outcomes::AIModelNodeOutcome;
 
 /// That a model gave no answer to a request, so that the next one was asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -127,18 +128,25 @@ impl<'a> Conversation<'a> {
                 if is_held_back && (is_empty || self.has_next) {
                     return Err(self.held_back(&response));
                 }
-                return self.output(&response, json!({ "text": &response.text }));
+                return self.output(&response, AIModelNodeOutcome::of_text(&response.text));
             };
             match schema
                 .read(&response.text)
                 .map_err(|problem| cut(&response, problem))
             {
-                Ok(structured) => return self.output(&response, json!({ "structured": structured })),
+                Ok(structured) => {
+                    return self.output(&response, AIModelNodeOutcome::of_structure(structured));
+                }
                 Err(_) if is_held_back => return Err(self.held_back(&response)),
                 Err(problem) if self.repairs < schema.repairs => self.ask_for_repair(response, &problem),
                 Err(problem) => {
-                    let partial =
-                        self.output(&response, json!({ "text": &response.text, "structured": null }))?;
+                    let partial = self.output(
+                        &response,
+                        AIModelNodeOutcome {
+                            structured: Some(Value::Null),
+                            ..AIModelNodeOutcome::of_text(&response.text)
+                        },
+                    )?;
                     return Err(NodeError::new("invalid_structured_output", problem)
                         .with_partial(partial)
                         .with_fall_back());
@@ -154,7 +162,7 @@ impl<'a> Conversation<'a> {
             Some(words) => format!("`{model}` refused to answer: {words}"),
             None => format!("`{model}` held its answer back by a content filter"),
         };
-        let partial = NodeOutput::new(json!({ "text": &response.text, "files": [] }));
+        let partial = NodeOutput::new(json!(AIModelNodeOutcome::of_text(&response.text)));
         NodeError::new("content_filter", message)
             .with_hint("change what is asked, or name another model in `models`")
             .with_partial(partial)
@@ -224,8 +232,12 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn output(&self, response: &ModelResponse, mut outcome: Value) -> Result<NodeOutput, NodeError> {
-        outcome["files"] = save_files(&self.step.settings, response, self.cx)?.into();
+    fn output(
+        &self,
+        response: &ModelResponse,
+        mut outcome: AIModelNodeOutcome,
+    ) -> Result<NodeOutput, NodeError> {
+        outcome.files = save_files(&self.step.settings, response, self.cx)?;
         let mut shown = json!(response);
         if let Some(fields) = shown.as_object_mut() {
             // Their bytes are artifacts.
@@ -243,7 +255,7 @@ impl<'a> Conversation<'a> {
             _ => "",
         };
         let summary = format!("{}, {took}{note}", response.model);
-        Ok(NodeOutput::new(outcome)
+        Ok(NodeOutput::new(json!(outcome))
             .with_output(json!({ "data": { "response": shown } }))
             .with_usage(self.usage)
             .with_summary(summary))

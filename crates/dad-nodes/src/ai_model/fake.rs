@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ai_model::AIModelNodeSettings;
 use crate::ai_model::answer::StructuredSchema;
+use crate::outcomes::AIModelNodeOutcome;
 
 /// The largest depth of made-up values.
 const DEEPEST: usize = 16;
@@ -18,18 +19,18 @@ pub(super) fn output(settings: &AIModelNodeSettings, schema: Option<&StructuredS
     let (outcome, text) = match schema {
         None => {
             let text = format!("A made-up answer of {model}.");
-            (json!({ "text": text, "files": [] }), text)
+            (AIModelNodeOutcome::of_text(&text), text)
         }
         Some(schema) => {
             let schema = schema.for_model();
             let structured = value(schema, schema, DEEPEST);
             let text = structured.to_string();
-            (json!({ "structured": structured, "files": [] }), text)
+            (AIModelNodeOutcome::of_structure(structured), text)
         }
     };
     let (provider, name) = model.split_once('/').unwrap_or(("none", model));
     let response = json!(ModelResponse::of_text(name, provider, text));
-    NodeOutput::new(outcome)
+    NodeOutput::new(json!(outcome))
         .with_output(json!({ "data": { "response": response } }))
         .with_usage(Usage::default())
         .with_summary(format!("{model}, made up"))

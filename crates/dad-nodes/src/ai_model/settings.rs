@@ -243,7 +243,8 @@ pub enum PromptRole {
 pub struct PromptVariable {
     /// Its value if the input gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[setters(into)]
+    // `default` is the constructor's name.
+    #[setters(into, rename = "default_value")]
     pub default: Option<Value>,
     /// The values it may have; any if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use super::{CommandNodeSettings, CommandOutput, LONGEST_OUTPUT};
 use crate::json_text::{json_lines_of, last_json_of};
+use crate::outcomes::{CommandNodeOutcome, CommandResult};
 use crate::process::{self, Finished};
 use crate::written::Ready;
 
 /// The commands that ran.
 #[derive(Default)]
 pub(super) struct Ran {
-    results: Vec<Value>,
+    results: Vec<CommandResult>,
     succeeded: usize,
     /// Standard output of the last command, shortened if it is long, and how long it is.
     last: String,
@@ -91,24 +92,17 @@ impl Ran {
                 ),
             });
         }
-        self.results.push(json!({
-            "command": shown,
-            "returncode": code,
-            "stdout": stdout,
-            "stderr": stderr,
-            "success": success,
-        }));
-        if let Some(result) = self.results.last_mut() {
-            if abandoned {
-                result["abandoned"] = true.into();
-            }
-            if !ended.is_empty() {
-                result["ended"] = json!(ended);
-            }
-            if !left_running.is_empty() {
-                result["left_running"] = json!(left_running);
-            }
-        }
+        let listed = |processes| serde_json::from_value(processes).unwrap_or_default();
+        self.results.push(CommandResult {
+            command: shown.clone(),
+            returncode: code,
+            stdout: stdout.clone(),
+            stderr,
+            success,
+            abandoned,
+            ended: listed(json!(ended)),
+            left_running: listed(json!(left_running)),
+        });
         self.last = stdout;
         self.last_len = stdout_len;
         success
@@ -116,16 +110,16 @@ impl Ran {
 
     /// A line about the commands and the processes that they left behind: a later step may need that.
     fn summary(&self) -> String {
-        let all = |field: &str| {
-            let lists = self.results.iter().filter_map(|result| result[field].as_array());
-            lists.map(Vec::len).sum::<usize>() as u64
+        let all = |listed: fn(&CommandResult) -> &Vec<Value>| {
+            self.results
+                .iter()
+                .map(|result| listed(result).len())
+                .sum::<usize>() as u64
         };
+        let ended = all(|result| &result.ended);
+        let left_running = all(|result| &result.left_running);
         let mut summary = dad_core::count(self.results.len() as u64, "command");
-        for (field, what) in [
-            ("ended", "left behind and ended"),
-            ("left_running", "left running"),
-        ] {
-            let number = all(field);
+        for (number, what) in [(ended, "left behind and ended"), (left_running, "left running")] {
             if number > 0 {
                 summary += &format!(", {number} {what}");
             }
@@ -168,23 +162,22 @@ impl Ran {
             }
             _ => None,
         };
-        let mut outcome = json!({
-            "all_succeeded": self.failure.is_none(),
-            "commands_executed": executed,
-            "successful_commands": self.succeeded,
-            "failed_commands": failed,
-            "results": self.results,
-        });
-        if let Some(sandbox) = self.sandbox {
-            outcome["sandbox"] = sandbox;
-        }
+        let mut outcome = CommandNodeOutcome {
+            all_succeeded: self.failure.is_none(),
+            commands_executed: executed as u64,
+            successful_commands: self.succeeded as u64,
+            failed_commands: failed as u64,
+            results: self.results,
+            sandbox: self.sandbox,
+            structured: None,
+        };
         let mut failure = self.failure;
         match parsed {
-            Some(Ok(structured)) => outcome["structured"] = structured,
+            Some(Ok(structured)) => outcome.structured = Some(structured),
             Some(Err(reason)) => failure = Some(("command_output", reason)),
             None => {}
         }
-        let output = NodeOutput::new(outcome).with_summary(summary);
+        let output = NodeOutput::new(json!(outcome)).with_summary(summary);
         match failure {
             None => Ok(output),
             Some((code, message)) => {

@@ -35,6 +35,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::git;
+use crate::outcomes::FileOperationNodeOutcome;
 
 use result::{NOT_EXECUTABLE, PROTECTED, UNUSED_FIELD};
 pub use settings::{
@@ -556,11 +557,12 @@ impl Output {
         if succeeded < count {
             summary.push_str(&format!(", {} failed", count - succeeded));
         }
-        let mut outcome = json!({ "base_directory": base, "results": results });
-        if let Some(git) = git {
-            outcome["git"] = git;
-        }
-        NodeOutput::new(outcome)
+        let outcome = FileOperationNodeOutcome {
+            base_directory: base.to_string_lossy().into_owned(),
+            results,
+            git,
+        };
+        NodeOutput::new(json!(outcome))
             .with_output(json!({ "data": data }))
             .with_summary(summary)
     }

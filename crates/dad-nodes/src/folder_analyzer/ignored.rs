@@ -3,6 +3,7 @@
 use super::patterns::Why;
 use super::place::Ground;
 use super::settings::FolderAnalysisOperation;
+use crate::outcomes::FolderAnalysisResult;
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -38,10 +39,10 @@ impl Ignored {
         self.reported.truncate(MAX_IGNORED);
     }
 
-    pub(super) fn fill(self, result: &mut Value) {
+    pub(super) fn fill(self, result: &mut FolderAnalysisResult) {
         if self.count > self.reported.len() {
-            result["ignored_count"] = self.count.into();
+            result.ignored_count = Some(self.count as u64);
         }
-        result["why_ignored"] = self.reported.into();
+        result.why_ignored = Some(self.reported);
     }
 }

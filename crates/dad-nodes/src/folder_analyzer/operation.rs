@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dad_fs::EntryKind;
 use dad_runner::{NodeError, Stop};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::analysis::{Analysis, Tally};
 use super::content::Contents;
@@ -15,11 +15,12 @@ use super::place::{Ground, Place, text_of};
 use super::settings::{ContentReadMode, FolderAnalysisOperation, FolderOperationType, MAX_ERRORS};
 use super::walk::visit;
 use super::walk::{MAX_LEVELS, Spot, Visit};
+use crate::outcomes::FolderAnalysisResult;
 use crate::tokens::estimated;
 
 /// The result of an operation.
 pub(super) struct Looked {
-    pub(super) result: Value,
+    pub(super) result: FolderAnalysisResult,
     pub(super) errors: Vec<String>,
     /// The first failure.
     pub(super) failure: Option<NodeError>,
@@ -32,7 +33,7 @@ pub(super) struct Looked {
 struct Found {
     analysis: Option<Value>,
     file: Option<Value>,
-    files: Option<Vec<Value>>,
+    files: Option<Vec<String>>,
     drawing: Option<String>,
     ignored: Option<Ignored>,
     errors: Vec<String>,
@@ -64,24 +65,15 @@ impl Looked {
         }
         errors.truncate(MAX_ERRORS);
         let words_read = contents.room.read.words;
-        let mut result = json!({
-            "operation_type": operation.operation_type.as_str(),
-            "path": match &operation.path {
-                Some(path) => json!(path),
-                None => ".".into(),
-            },
-            "success": failure.is_none(),
-        });
-        if !errors.is_empty() {
-            result["errors"] = json!(errors);
-        }
+        let mut result = FolderAnalysisResult::new(operation, failure.is_none());
+        result.errors.clone_from(&errors);
         fill(&mut result, found, paths.len() > 1);
         if reads(operation.operation_type) {
-            result["words_read"] = words_read.into();
+            result.words_read = Some(words_read as u64);
             if contents.room.tells_bytes {
                 let bytes = contents.room.read.bytes;
-                result["bytes_read"] = bytes.into();
-                result["tokens_read"] = estimated(bytes).into();
+                result.bytes_read = Some(bytes as u64);
+                result.tokens_read = Some(estimated(bytes) as u64);
             }
         }
         Self {
@@ -95,7 +87,7 @@ impl Looked {
 }
 
 /// Puts what was found into the result: as it is for one path, as lists for several.
-fn fill(result: &mut Value, found: Vec<(&str, Found)>, several: bool) {
+fn fill(result: &mut FolderAnalysisResult, found: Vec<(&str, Found)>, several: bool) {
     let (mut analyses, mut infos, mut files, mut drawings) = (Vec::new(), Vec::new(), None, Vec::new());
     let mut ignored: Option<Ignored> = None;
     for (path, one) in found {
@@ -115,22 +107,18 @@ fn fill(result: &mut Value, found: Vec<(&str, Found)>, several: bool) {
             }
         }));
     }
-    for (name, mut all) in [("analysis", analyses), ("file_info", infos)] {
-        if several && !all.is_empty() {
-            result[name] = all.into();
-        } else if let Some(only) = all.pop() {
-            result[name] = only;
-        }
-    }
-    if let Some(files) = files {
-        result["files_found"] = files.into();
-    }
+    let one_or_list = |mut all: Vec<Value>| match all.is_empty() {
+        true => None,
+        false if several => Some(all.into()),
+        false => all.pop(),
+    };
+    result.analysis = one_or_list(analyses);
+    result.file_info = one_or_list(infos);
+    result.files_found = files;
     if let Some(ignored) = ignored {
         ignored.fill(result);
     }
-    if !drawings.is_empty() {
-        result["tree_diagram"] = drawings.join("\n\n").into();
-    }
+    result.tree_diagram = (!drawings.is_empty()).then(|| drawings.join("\n\n"));
 }
 
 const fn reads(kind: FolderOperationType) -> bool {
@@ -320,7 +308,7 @@ fn one_file(
 struct Names<'a> {
     ground: &'a Ground,
     with_root: bool,
-    files: Vec<Value>,
+    files: Vec<String>,
     ignored: Option<Ignored>,
     errors: Vec<String>,
 }
@@ -332,8 +320,7 @@ impl Visit for Names<'_> {
 
     fn entry(&mut self, at: &Spot<'_>) {
         if at.kind == EntryKind::File {
-            self.files
-                .push(self.ground.shown(at.path, self.with_root).0.into());
+            self.files.push(self.ground.shown(at.path, self.with_root).0);
         }
     }
 

@@ -192,18 +192,6 @@ pub enum FolderOperationType {
     GetTreeDiagram,
 }
 
-impl FolderOperationType {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::AnalyzeFolder => "analyze_folder",
-            Self::AnalyzeFile => "analyze_file",
-            Self::FindFiles => "find_files",
-            Self::GetStructure => "get_structure",
-            Self::GetTreeDiagram => "get_tree_diagram",
-        }
-    }
-}
-
 /// The part of a file that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

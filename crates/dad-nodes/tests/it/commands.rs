@@ -2,26 +2,22 @@ use std::time::{Duration, Instant};
 
 use dad_core::{ErrorInfo, NodeType, StepStatus};
 use dad_definition::NodeBuilder;
-use dad_nodes::{CommandLimits, CommandNode, CommandNodeSettings, CommandOutput};
+use dad_nodes::{CommandLimits, CommandLine, CommandNodeSettings, CommandOutput};
 
 use serde_json::json;
 
 use crate::{error, file, outcome, run};
 
-fn command(settings: CommandNodeSettings) -> CommandNode {
-    settings
-}
-
 #[tokio::test]
 async fn the_outcome_has_the_shape_of_the_original() {
     let project = tempfile::tempdir().unwrap();
-    let commands = vec![
+    let commands: Vec<CommandLine> = vec![
         ["echo", "$HOME; `x`"].into(),
         "echo $MYVAR; echo careful >&2".into(),
     ];
-    let env_vars = [("MYVAR".to_owned(), "given".to_owned())].into();
+    let env_vars = [("MYVAR", "given")];
     let report = run(
-        command(CommandNodeSettings::new(commands).env_vars(env_vars)),
+        CommandNodeSettings::new(commands).env_vars(env_vars),
         project.path(),
     )
     .await;
@@ -45,8 +41,8 @@ async fn the_outcome_has_the_shape_of_the_original() {
 #[tokio::test]
 async fn a_failure_stops_the_commands_and_says_why() {
     let project = tempfile::tempdir().unwrap();
-    let commands = vec!["echo 'no such thing' >&2; exit 3".into(), "echo never".into()];
-    let report = run(command(CommandNodeSettings::new(commands)), project.path()).await;
+    let commands: Vec<CommandLine> = vec!["echo 'no such thing' >&2; exit 3".into(), "echo never".into()];
+    let report = run(CommandNodeSettings::new(commands), project.path()).await;
     let failed = error(&report);
     assert_eq!(failed.code, "command_failed");
     assert!(
@@ -63,7 +59,7 @@ async fn allowed_exit_codes_and_the_rest_of_the_commands() {
     let settings = CommandNodeSettings::new(["exit 1", "exit 2", "echo on"])
         .allow_exit_codes([1])
         .fail_fast(false);
-    let report = run(command(settings), project.path()).await;
+    let report = run(settings, project.path()).await;
     let ended = outcome(&report);
     assert_eq!(
         (&ended["commands_executed"], &ended["failed_commands"]),
@@ -75,15 +71,11 @@ async fn allowed_exit_codes_and_the_rest_of_the_commands() {
 async fn output_is_read_as_json() {
     let project = tempfile::tempdir().unwrap();
     let settings = |text: &str, output| CommandNodeSettings::new([["printf", "%s", text]]).output(output);
-    let report = run(
-        command(settings("{\"a\": 1}", CommandOutput::Json)),
-        project.path(),
-    )
-    .await;
+    let report = run(settings("{\"a\": 1}", CommandOutput::Json), project.path()).await;
     assert_eq!(outcome(&report)["structured"], json!({"a": 1}));
-    let report = run(command(settings("1\n2\n", CommandOutput::Jsonl)), project.path()).await;
+    let report = run(settings("1\n2\n", CommandOutput::Jsonl), project.path()).await;
     assert_eq!(outcome(&report)["structured"], json!([1, 2]));
-    let report = run(command(settings("{", CommandOutput::Json)), project.path()).await;
+    let report = run(settings("{", CommandOutput::Json), project.path()).await;
     assert_eq!(error(&report).code, "command_output");
 }
 
@@ -95,7 +87,7 @@ async fn a_time_limit_ends_the_whole_process_group() {
     let script = "trap '' TERM; (trap '' TERM; sleep 4; touch \"$0\") & sleep 60";
     let settings = CommandNodeSettings::new([["sh", "-c", script, marker.to_str().unwrap()]]).timeout(0.2);
     let began = Instant::now();
-    let report = run(command(settings), project.path()).await;
+    let report = run(settings, project.path()).await;
     assert_eq!(error(&report).code, "command_timed_out");
     assert!(began.elapsed() < Duration::from_secs(30));
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -106,7 +98,7 @@ async fn a_time_limit_ends_the_whole_process_group() {
 async fn the_environment_is_passed_by_name_only() {
     let project = tempfile::tempdir().unwrap();
     let settings = CommandNodeSettings::new(["env"]);
-    let report = run(command(settings), project.path()).await;
+    let report = run(settings, project.path()).await;
     let text = outcome(&report)["results"][0]["stdout"]
         .as_str()
         .unwrap()
@@ -120,15 +112,19 @@ async fn the_environment_is_passed_by_name_only() {
 async fn what_cannot_be_started_is_a_clear_error() {
     let project = tempfile::tempdir().unwrap();
     let settings = |name: &str, dir: Option<&str>| {
-        CommandNodeSettings::new([[name]]).working_dir(dir.map(str::to_owned))
+        let settings = CommandNodeSettings::new([[name]]);
+        match dir {
+            Some(dir) => settings.working_dir(dir),
+            None => settings,
+        }
     };
-    let report = run(command(settings("no_such_program_here", None)), project.path()).await;
+    let report = run(settings("no_such_program_here", None), project.path()).await;
     assert!(
         error(&report)
             .message
             .starts_with("`no_such_program_here` cannot be started")
     );
-    let report = run(command(settings("ls", Some("nowhere"))), project.path()).await;
+    let report = run(settings("ls", Some("nowhere")), project.path()).await;
     assert!(
         error(&report).message.ends_with("nowhere` does not exist"),
         "{}",
@@ -139,7 +135,7 @@ async fn what_cannot_be_started_is_a_clear_error() {
     #[expect(clippy::disallowed_methods, reason = "a test makes a file")]
     std::fs::write(project.path().join("plain"), "").unwrap();
     let plain = project.path().join("plain").display().to_string();
-    let report = run(command(settings("ls", Some(&plain))), project.path()).await;
+    let report = run(settings("ls", Some(&plain)), project.path()).await;
     let message = error(&report).message;
     assert!(message.ends_with("plain` is no directory"), "{message}");
 }
@@ -148,8 +144,9 @@ async fn what_cannot_be_started_is_a_clear_error() {
 async fn what_ended_a_command_and_where_its_output_is_wrong_is_reported() {
     let project = tempfile::tempdir().unwrap();
     let message = async |text: &str, output: Option<CommandOutput>| {
-        let settings = CommandNodeSettings::new([text.into()]).output(output);
-        error(&run(command(settings), project.path()).await).message
+        let mut settings = CommandNodeSettings::new([text]);
+        settings.output = output;
+        error(&run(settings, project.path()).await).message
     };
     let killed = message("kill -9 $$", None).await;
     assert!(killed.ends_with("was ended by SIGKILL"), "{killed}");
@@ -165,11 +162,11 @@ async fn no_value_is_read_by_the_shell_in_any_quoting_position() {
     let project = tempfile::tempdir().unwrap();
     let marker = project.path().join("marker");
     let hostile = format!("'; touch {0}; '\"$(touch {0})`touch {0}`\n* \\", marker.display());
-    let commands = vec![
+    let commands: Vec<CommandLine> = vec![
         "printf '%s|' $expr{hostile} \"a $expr{hostile} b\" x$expr{hostile}".into(),
         "printf '%s|' \"$(printf '%s' \"$expr{hostile}\")\" ${HOME:+}$expr{number}".into(),
     ];
-    let step = command(CommandNodeSettings::new(commands));
+    let step = CommandNodeSettings::new(commands);
     let flow = dad_definition::FlowBuilder::new()
         .variable("hostile", dad_template::escape(&hostile))
         .variable("number", 1.5)
@@ -312,8 +309,8 @@ async fn a_secret_that_is_missing_or_in_the_wrong_place_is_reported() {
 async fn limits_are_set_by_the_shell() {
     let project = tempfile::tempdir().unwrap();
     let settings = CommandNodeSettings::new([
-        "ulimit -t; ulimit -v; ulimit -f; ulimit -n",
-        ["sh", "-c", "head -c 3000000 /dev/zero > big"],
+        CommandLine::from("ulimit -t; ulimit -v; ulimit -f; ulimit -n"),
+        ["sh", "-c", "head -c 3000000 /dev/zero > big"].into(),
     ])
     .limits(
         CommandLimits::default()
@@ -324,7 +321,7 @@ async fn limits_are_set_by_the_shell() {
     )
     .fail_fast(false)
     .working_dir(project.path().display().to_string());
-    let report = run(command(settings), project.path()).await;
+    let report = run(settings, project.path()).await;
     let results = outcome(&report)["results"].clone();
     assert_eq!(results[0]["stdout"], "7\n524288\n4096\n64\n");
     assert_eq!(results[1]["success"], false);
@@ -351,7 +348,7 @@ async fn what_a_command_leaves_running_is_ended_so_that_its_output_ends() {
         "echo next",
     ]);
     let began = Instant::now();
-    let report = run(command(settings), project.path()).await;
+    let report = run(settings, project.path()).await;
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     let results = outcome(&report)["results"].clone();
     assert_eq!(results[1]["stdout"], "next\n");
@@ -376,9 +373,9 @@ async fn a_process_that_leaves_the_group_is_neither_ended_nor_waited_for() {
         ),
         ("setsid sh -c 'echo $$; exec sleep 20' & sleep 60", true),
     ] {
-        let settings = CommandNodeSettings::new([script.into()]).timeout(if timed_out { 1.0 } else { 60.0 });
+        let settings = CommandNodeSettings::new([script]).timeout(if timed_out { 1.0 } else { 60.0 });
         let began = Instant::now();
-        let report = run(command(settings), project.path()).await;
+        let report = run(settings, project.path()).await;
         assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
         assert_eq!(report.error.is_some(), timed_out);
         let result = outcome(&report)["results"][0].clone();

@@ -1,31 +1,28 @@
 use std::path::Path;
 use std::process::Command;
 
-use dad_nodes::{
-    FileEdit, FileOperation, FileOperationNode, FileOperationNodeSettings, FileOperationType, OnFailure,
-    SearchConfig,
-};
+use dad_nodes::{FileEdit, FileOperation, FileOperationNode, FileOperationType, OnFailure, SearchConfig};
 use serde_json::json;
 
 use crate::{error, file, outcome, run};
 
 fn node(base: &Path, operations: Vec<FileOperation>) -> FileOperationNode {
-    let base_directory = Some(base.to_string_lossy().into_owned());
-    FileOperationNode::new(operations).base_directory(base_directory)
+    FileOperationNode::new(operations).base_directory(base.to_string_lossy())
 }
 
 fn create(path: &str, content: &str) -> FileOperation {
-    FileOperation::default().path(path.into()).content(content.into())
+    FileOperation::new(FileOperationType::CreateFile)
+        .path(path)
+        .content(content)
 }
 
 fn edit(path: &str, old_text: &str, new_text: &str) -> FileOperation {
-    let edits = Some(vec![FileEdit::new(old_text.into(), new_text.into())]);
-    let operation_type = FileOperationType::EditFile;
-    FileOperation::new(operation_type).path(path.into()).edits(edits)
+    let operation = FileOperation::new(FileOperationType::EditFile).path(path);
+    operation.edits([FileEdit::new(old_text, new_text)])
 }
 
 fn of(operation_type: FileOperationType, path: &str) -> FileOperation {
-    FileOperation::new(operation_type).path(path.into())
+    FileOperation::new(operation_type).path(path)
 }
 
 /// Removes a file that may be missing.
@@ -170,9 +167,9 @@ async fn touched_files_and_nothing_else_are_staged_and_committed() {
     std::fs::write(tree.path().join("other.txt"), "mine").unwrap();
     let with = |commit: bool, operations: Vec<FileOperation>| {
         let mut node = node(tree.path(), operations);
-        node.settings.stage = Some(true);
-        node.settings.commit = Some(commit);
-        node.settings.commit_message = Some("Change two".to_owned());
+        node.stage = Some(true);
+        node.commit = Some(commit);
+        node.commit_message = Some("Change two".to_owned());
         node
     };
     let report = run(
@@ -226,7 +223,7 @@ async fn what_git_ignores_is_reported_and_what_came_and_went_is_no_failure() {
         of(FileOperationType::CreateDirectory, "dir"),
     ];
     let mut node = node(tree.path(), operations);
-    node.settings.stage = Some(true);
+    node.stage = Some(true);
     let report = run(node, project.path()).await;
     assert_eq!(report.error, None);
     assert_eq!(
@@ -242,10 +239,8 @@ async fn directories_are_removed_moved_and_searched() {
     std::fs::write(tree.path().join("old/deep/One.txt"), "1").unwrap();
     std::fs::write(tree.path().join("old/two.rs"), "2").unwrap();
     let search = |pattern: &str, exclude: &[&str]| {
-        FileOperation::new(FileOperationType::SearchFiles).search_config(
-            SearchConfig::new(pattern.to_owned())
-                .exclude_patterns(exclude.iter().map(|text| (*text).to_owned()).collect()),
-        )
+        FileOperation::new(FileOperationType::SearchFiles)
+            .search_config(SearchConfig::new(pattern).exclude_patterns(exclude.iter().copied()))
     };
     let operations = vec![
         FileOperation::new(FileOperationType::MoveFile)
@@ -290,8 +285,8 @@ async fn what_can_be_made_is_kept_where_that_is_asked_for() {
     ];
     let with = |fail_fast| {
         let mut node = node(tree.path(), operations.clone());
-        node.settings.on_failure = Some(OnFailure::Keep);
-        node.settings.fail_fast = Some(fail_fast);
+        node.on_failure = Some(OnFailure::Keep);
+        node.fail_fast = Some(fail_fast);
         node
     };
     let report = run(with(true), project.path()).await;
@@ -312,7 +307,7 @@ async fn what_can_be_made_is_kept_where_that_is_asked_for() {
         tree.path(),
         vec![edit("x", "a", "b"), edit("a.txt", "four", "4"), create("y", "y")],
     );
-    all.settings.base_directory = Some(tree.path().display().to_string());
+    all.base_directory = Some(tree.path().display().to_string());
     let report = run(all, project.path()).await;
     assert!(
         error(&report).message.ends_with("; and 1 more failed"),
@@ -332,8 +327,8 @@ async fn absolute_paths_reach_the_directories_that_are_allowed() {
     let operations = vec![create(absolute.to_str().unwrap(), "b"), create("c.txt", "c")];
     let with = |relative| {
         let mut node = node(tree.path(), operations.clone());
-        node.settings.allowed_directories = vec![other.path().display().to_string()];
-        node.settings.use_relative_paths = Some(relative);
+        node.allowed_directories = vec![other.path().display().to_string()];
+        node.use_relative_paths = Some(relative);
         node
     };
     assert_eq!(error(&run(with(true), project.path()).await).code, "outside");
@@ -536,8 +531,8 @@ async fn only_a_record_makes_a_change_be_taken_for_made() {
     std::fs::write(tree.path().join("c.toml"), "debug = true\nverbose = false\n").unwrap();
     let move_file = |source: &str, destination: &str| {
         FileOperation::new(FileOperationType::MoveFile)
-            .source(source.into())
-            .destination(destination.into())
+            .source(source)
+            .destination(destination)
     };
     for (operation, code) in [
         (

@@ -1,6 +1,4 @@
-use dad_nodes::{
-    ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerSettings, FolderOperationType,
-};
+use dad_nodes::{ContentReadMode, FolderAnalysisOperation, FolderAnalyzerSettings, FolderOperationType};
 use serde_json::{Value, json};
 
 use crate::{error, outcome, run};
@@ -25,7 +23,7 @@ async fn look(operation: FolderAnalysisOperation) -> Value {
     let (project, tree) = (tempfile::tempdir().unwrap(), tree());
     #[cfg(unix)]
     std::os::unix::fs::symlink("/etc", tree.path().join("src/outside")).unwrap();
-    let base_directory = Some(tree.path().to_string_lossy().into_owned());
+    let base_directory = tree.path().to_string_lossy();
     let settings = FolderAnalyzerSettings::new([operation]).base_directory(base_directory);
     let report = run(settings, project.path()).await;
     match report.error {
@@ -35,7 +33,7 @@ async fn look(operation: FolderAnalysisOperation) -> Value {
 }
 
 fn of(operation_type: FolderOperationType, path: &str) -> FolderAnalysisOperation {
-    FolderAnalysisOperation::new(operation_type).path(path.into())
+    FolderAnalysisOperation::new(operation_type).path(path)
 }
 
 #[tokio::test]
@@ -62,16 +60,11 @@ async fn a_folder_is_read_without_what_git_ignores() {
 
 #[tokio::test]
 async fn words_are_limited_per_file_and_in_total() {
-    let limited = |per_file, total| {
-        of(FolderOperationType::AnalyzeFolder, ".")
-            .content_read_mode(ContentReadMode::Full)
-            .max_words_per_file(per_file)
-            .max_total_words(total)
-    };
-    let result = look(limited(Some(2), None)).await;
+    let full = || of(FolderOperationType::AnalyzeFolder, ".").content_read_mode(ContentReadMode::Full);
+    let result = look(full().max_words_per_file(2)).await;
     assert_eq!(result["analysis"]["children"][0]["content"], "# Demo");
     assert_eq!(result["analysis"]["children"][0]["truncated"], true);
-    assert_eq!(look(limited(None, Some(6))).await["words_read"], 6);
+    assert_eq!(look(full().max_total_words(6)).await["words_read"], 6);
 }
 
 #[tokio::test]

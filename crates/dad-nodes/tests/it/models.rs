@@ -4,9 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dad_core::Usage;
 use dad_models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, Models};
-use dad_nodes::{
-    AIModelCallConfig, AIModelNode, AIModelNodeSettings, Prompt, PromptVariable, StructuredOutput,
-};
+use dad_nodes::{AIModelCallConfig, AIModelNodeSettings, Prompt, PromptVariable, StructuredOutput};
 use dad_runner::RunReport;
 use serde_json::{Value, json};
 
@@ -62,11 +60,11 @@ impl ModelClient for Scripted {
 }
 
 fn settings(models: &[&str]) -> AIModelNodeSettings {
-    AIModelNodeSettings::new(models.iter().map(|model| (*model).to_owned()).collect())
+    AIModelNodeSettings::new(models.iter().copied())
         .model_call_config(AIModelCallConfig::default().retries(0))
         .prompt(Prompt::with_dad_text(
             "Task: $var{task}",
-            [("task", PromptVariable::default().default("nothing"))],
+            [("task", PromptVariable::default().default_value("nothing"))],
         ))
 }
 

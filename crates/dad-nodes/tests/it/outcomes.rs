@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use dad_models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, Models, ResponseFile};
 use dad_nodes::{
-    AIModelNodeOutcome, CommandLine, CommandNode, CommandNodeOutcome, CommandNodeSettings,
-    FileOperationNodeOutcome,
+    AIModelNodeOutcome, CommandLine, CommandNodeOutcome, CommandNodeSettings, FileOperationNodeOutcome,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +24,7 @@ async fn the_outcome_of_commands_is_a_type() {
     let project = tempfile::tempdir().unwrap();
     // Commands from all that holds texts.
     let (program, more) = ("echo".to_owned(), vec!["echo", "two"]);
-    let commands = vec![
+    let commands: Vec<CommandLine> = vec![
         [program.as_str(), "one"].into(),
         [program, "of strings".to_owned()].into(),
         more.clone().into(),

@@ -11,4 +11,5 @@ mod memo;
 pub(crate) mod output;
 pub(crate) mod registry;
 mod settings;
+pub(crate) mod simple;
 pub(crate) mod traits;

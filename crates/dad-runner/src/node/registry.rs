@@ -19,6 +19,7 @@ use crate::node::context::{CallableNodes, NodeContext};
 use crate::node::erased::{ErasedNode, node_type_info};
 use crate::node::error::NodeError;
 use crate::node::settings::{check_names, schema};
+use crate::node::simple::{Simple, SimpleNode};
 use crate::node::traits::{BindContext, Bound, Node, RunSetup, World};
 
 /// The nodes that definitions may use, by the names of their types.
@@ -62,6 +63,12 @@ impl NodeRegistry {
         };
         self.nodes.insert(N::TYPE.to_owned(), registered);
         self
+    }
+
+    /// Adds a node whose settings do its work; one of the same name is replaced.
+    #[must_use]
+    pub fn register_simple<S: SimpleNode>(self) -> Self {
+        self.register::<Simple<S>>()
     }
 
     /// Adds a function that callbacks may call by this name; one of the same name is replaced.

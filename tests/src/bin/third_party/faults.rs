@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhenara::models::{ModelClient, ModelError, Models};
-use dhenara::nodes::{AIModelCallConfig, AIModelNodeSettings};
+use dhenara::nodes::AIModelCallConfig;
 use dhenara::{AIModelNode, FlowBuilder, FlowRunner, Prompt, RunContext, RunStatus, builtin_nodes};
 use serde_json::{Value, json};
 

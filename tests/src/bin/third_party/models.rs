@@ -3,9 +3,9 @@
 use std::num::NonZeroU64;
 use std::path::Path;
 
-use dhenara::core::SecretRegistry;
 use dhenara::models::{Credentials, HttpClient, Limits, ModelCatalog, ModelEntry, Protocol};
 use dhenara::run::Variables;
+use dhenara::types::SecretRegistry;
 
 use crate::servers::{KEY, Servers};
 
