@@ -9,6 +9,7 @@ mod language;
 mod media;
 mod notebook;
 mod operation;
+mod outcome;
 mod outline;
 mod patterns;
 mod place;
@@ -35,10 +36,10 @@ use dad_runner::{
 };
 use serde_json::{Value, json};
 
-use crate::outcomes::{FolderAnalysisResult, FolderAnalyzerNodeOutcome};
 use analysis::Tally;
 use content::timestamp;
 use operation::Looked;
+pub use outcome::{FolderAnalysisResult, FolderAnalyzerNodeOutcome};
 use patterns::Why;
 use place::{Ground, Place};
 use settings::PREVIEW;

@@ -9,7 +9,8 @@ use dad_runner::{NodeContext, NodeError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::git::{self, ALWAYS};
+use crate::environment;
+use crate::git_call::{self, ALWAYS};
 use crate::process::{self, Finished, Logs, Program};
 
 /// The longest time of hooks.
@@ -78,8 +79,9 @@ impl Hooks {
             .map(str::to_owned)
             .chain(paths.iter().cloned())
             .collect();
-        let mut env: Vec<(String, OsString)> = process::environment(std::iter::empty(), std::iter::empty());
-        env.extend(git::passed_on());
+        let mut env: Vec<(String, OsString)> =
+            environment::environment(std::iter::empty(), std::iter::empty());
+        env.extend(git_call::passed_on());
         let mut logs = Logs::of_step(cx.dir()?)?;
         let program = Program {
             argv: &argv,

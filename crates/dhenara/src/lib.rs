@@ -26,7 +26,8 @@
 //! ```
 //!
 //! # Features
-//! - `nodes` (default): the built-in nodes and the model clients they use.
+//! - `nodes` (default): all built-in nodes. A program with fewer takes them one by one: `ai` (with the model clients), `command`,
+//!   `files`, `folder`, `http`; without `ai` and `http` nothing of the network is built.
 //! - `observability` (default): traces, metrics and logs of a run.
 //! - `project` (default): a project directory with its configuration, opened for its user.
 //! - `terminal` (default): prompts, printers and live progress.
@@ -35,13 +36,19 @@
 pub use dad_definition as definition;
 #[doc(inline)]
 pub use dad_events as events;
-#[cfg(feature = "nodes")]
+#[cfg(any(feature = "ai", feature = "http"))]
 #[doc(inline)]
 pub use dad_models as models;
-#[cfg(feature = "nodes")]
+#[cfg(any(
+    feature = "ai",
+    feature = "command",
+    feature = "files",
+    feature = "folder",
+    feature = "http"
+))]
 #[doc(inline)]
 pub use dad_nodes as nodes;
-#[cfg(feature = "nodes")]
+#[cfg(feature = "ai")]
 #[doc(inline)]
 pub use dad_nodes::testing;
 #[cfg(feature = "observability")]
@@ -75,10 +82,24 @@ pub use dad_events::{
     ComponentExecutionCompletedEvent, EventBus, EventType, HandlerError, NodeExecutionCompletedEvent,
     NodeInputRequiredEvent, RunObserver, on,
 };
-#[cfg(feature = "nodes")]
-pub use dad_nodes::{
-    AIModelNode, CommandNode, FileOperationNode, FolderAnalyzerNode, ObjectTemplate, Prompt, builtin_nodes,
-};
+#[cfg(feature = "command")]
+pub use dad_nodes::CommandNode;
+#[cfg(feature = "files")]
+pub use dad_nodes::FileOperationNode;
+#[cfg(feature = "folder")]
+pub use dad_nodes::FolderAnalyzerNode;
+#[cfg(feature = "http")]
+pub use dad_nodes::HttpNode;
+#[cfg(feature = "ai")]
+pub use dad_nodes::{AIModelNode, Prompt};
+#[cfg(any(
+    feature = "ai",
+    feature = "command",
+    feature = "files",
+    feature = "folder",
+    feature = "http"
+))]
+pub use dad_nodes::{ObjectTemplate, builtin_nodes};
 #[cfg(feature = "observability")]
 pub use dad_observability::ObservabilitySettings;
 #[cfg(feature = "project")]

@@ -14,10 +14,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::ai_model::AIModelNodeSettings;
+use crate::ai_model::GeneratedFile;
 use crate::ai_model::tools::rounded;
 use crate::file_operation::FileOperation;
 use crate::json_text::is_part;
-use crate::outcomes::GeneratedFile;
 
 /// The number of problems of an answer that are reported to the model.
 const MAX_REPORTED_ERRORS: usize = 5;

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::ai_model::AIModelNodeOutcome;
 use crate::ai_model::answer::{mask_files, save_files};
 use crate::ai_model::attachments::read_all;
 use crate::ai_model::defaults::{MAX_RETRY_DELAY, RETRIES, RETRY_DELAY, TOOL_ROUNDS};
@@ -23,7 +24,6 @@ use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
 use crate::model_error::node_error;
-use crate::outcomes::AIModelNodeOutcome;
 
 /// That a model gave no answer to a request, so that the next one was asked.
 #[derive(Debug, Serialize, Deserialize)]

@@ -5,9 +5,9 @@ use dad_models::ModelResponse;
 use dad_runner::NodeOutput;
 use serde_json::{Map, Value, json};
 
+use crate::ai_model::AIModelNodeOutcome;
 use crate::ai_model::AIModelNodeSettings;
 use crate::ai_model::answer::StructuredSchema;
-use crate::outcomes::AIModelNodeOutcome;
 
 /// The largest depth of made-up values.
 const DEEPEST: usize = 16;

@@ -6,6 +6,7 @@ mod call;
 mod checks;
 mod defaults;
 mod fake;
+mod outcome;
 mod parameters;
 mod results;
 mod settings;
@@ -27,6 +28,7 @@ use dad_runner::{
 };
 use serde_json::{Value, json};
 
+pub use outcome::{AIModelNodeOutcome, GeneratedFile};
 pub use settings::{
     AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, MarkedInstruction, Prompt,
     PromptCaching, PromptFile, PromptMessage, PromptRole, PromptVariable, PromptVariables, StructuredOutput,

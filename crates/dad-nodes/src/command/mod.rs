@@ -1,5 +1,6 @@
 //! The node `command`: programs and shell commands, one after the other.
 
+mod outcome;
 mod ran;
 pub(crate) mod settings;
 
@@ -19,11 +20,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::command::ran::{Ran, with_literals};
+use crate::environment;
 use crate::process::{self, Logs, Program};
 use crate::sandbox::{self, Confinement, is_its_own_failure};
 use crate::secret_text::{self, SecretPiece};
 use crate::shell::{self, CommandText, Refusal};
 use crate::written::{self, Read, Ready, Written};
+pub use outcome::{CommandNodeOutcome, CommandResult};
 use settings::env_texts;
 pub use settings::{
     CommandLimits, CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput,
@@ -84,16 +87,19 @@ impl Node for CommandExecutor {
         let origin_key = settings
             .inherit_env
             .iter()
-            .position(|variable| variable.name() == process::ORIGIN_KEY);
+            .position(|variable| variable.name() == environment::ORIGIN_KEY);
         let origin_key = origin_key.map(|index| {
-            let message = format!("`{}` signs runs, and no command is given it", process::ORIGIN_KEY);
+            let message = format!(
+                "`{}` signs runs, and no command is given it",
+                environment::ORIGIN_KEY
+            );
             problem(format!("inherit_env[{index}]"), "inherit_env", message)
         });
         unnameable.chain(timeout).chain(origin_key).collect()
     }
 
     fn check_requirements(settings: &CommandNodeSettings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
-        process::check_texts(settings.inherit_env.iter().map(InheritedVariable::name))?;
+        environment::check_texts(settings.inherit_env.iter().map(InheritedVariable::name))?;
         secret_text::check_start(settings.env_vars.values(), setup)?;
         sandbox::check_start([settings.sandbox.as_ref()].into_iter(), setup)
     }
@@ -222,7 +228,7 @@ impl BoundStep for CommandStep {
             .inherit_env
             .iter()
             .filter(|variable| variable.is_compared());
-        process::values_of(compared.map(InheritedVariable::name))
+        environment::values_of(compared.map(InheritedVariable::name))
     }
 
     fn formerly_fingerprinted(&self, settings: &Value) -> Option<Value> {
@@ -422,8 +428,8 @@ impl CommandStep {
     /// The environment of the commands. What is given as input is data: no secret is named in it.
     fn environment(&self, cx: &NodeContext) -> Result<Vec<(String, OsString)>, NodeError> {
         let inherited = || self.settings.inherit_env.iter().map(InheritedVariable::name);
-        process::check_texts(inherited())?;
-        secret_text::mask(process::inherited_secrets(inherited()), cx.run().secrets());
+        environment::check_texts(inherited())?;
+        secret_text::mask(environment::inherited_secrets(inherited()), cx.run().secrets());
         let mut given = self.settings.env_vars.clone();
         for (name, pieces) in &self.secrets {
             // Another value may have been given since, which is data as well.
@@ -432,6 +438,6 @@ impl CommandStep {
             }
         }
         given.extend(self.given.clone());
-        Ok(process::environment(inherited(), given.into_iter()))
+        Ok(environment::environment(inherited(), given.into_iter()))
     }
 }

@@ -8,8 +8,8 @@ use dad_runner::{NodeError, NodeOutput};
 use serde_json::{Value, json};
 
 use super::{CommandNodeSettings, CommandOutput, LONGEST_OUTPUT};
+use crate::command::{CommandNodeOutcome, CommandResult};
 use crate::json_text::{json_lines_of, last_json_of};
-use crate::outcomes::{CommandNodeOutcome, CommandResult};
 use crate::process::{self, Finished};
 use crate::written::Ready;
 

@@ -1,7 +1,8 @@
 //! The settings and the input of a command.
 
-use crate::process::{self};
+use crate::environment;
 use crate::sandbox::Sandbox;
+use crate::secret_text;
 use crate::settings_node::{setters, settings_node};
 use derive_setters::Setters;
 use indexmap::IndexMap;
@@ -161,7 +162,7 @@ impl InheritedVariable {
             Self::Name(_) => true,
             Self::Variable(variable) => variable.fingerprint,
         };
-        counts && !process::is_secret(self.name())
+        counts && !environment::is_secret(self.name())
     }
 }
 
@@ -358,3 +359,16 @@ pub(crate) fn env_texts(unrendered: &Value) -> impl Iterator<Item = (&str, &str)
 
 /// The largest size of each output of a command by default, in MiB: more than a person reads, and no full disk.
 const OUTPUT_MIB: u64 = 256;
+
+/// The secrets and the variables of recorded settings whose values a re-run does not compare.
+pub(crate) fn not_compared(settings: &Value) -> Vec<String> {
+    let texts = env_texts(settings).map(|(_, text)| text);
+    let mut found: Vec<String> = texts.flat_map(secret_text::named).collect();
+    let inherited = settings
+        .get("inherit_env")
+        .map(Vec::<InheritedVariable>::deserialize);
+    let inherited = inherited.and_then(Result::ok).unwrap_or_default();
+    let inherited = inherited.iter().filter(|variable| !variable.is_compared());
+    found.extend(inherited.map(|variable| variable.name().to_owned()));
+    found
+}

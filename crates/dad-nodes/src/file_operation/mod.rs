@@ -8,6 +8,7 @@ mod look;
 mod mark;
 mod nearest;
 mod obeyed;
+mod outcome;
 mod place;
 mod plan;
 mod planned;
@@ -35,8 +36,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::git;
-use crate::outcomes::FileOperationNodeOutcome;
 
+pub use outcome::FileOperationNodeOutcome;
 use result::{NOT_EXECUTABLE, PROTECTED, UNUSED_FIELD};
 pub use settings::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,

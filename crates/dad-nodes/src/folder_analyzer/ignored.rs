@@ -3,7 +3,7 @@
 use super::patterns::Why;
 use super::place::Ground;
 use super::settings::FolderAnalysisOperation;
-use crate::outcomes::FolderAnalysisResult;
+use crate::folder_analyzer::FolderAnalysisResult;
 use serde_json::{Map, Value};
 use std::path::Path;
 

@@ -15,7 +15,7 @@ use super::place::{Ground, Place, text_of};
 use super::settings::{ContentReadMode, FolderAnalysisOperation, FolderOperationType, MAX_ERRORS};
 use super::walk::visit;
 use super::walk::{MAX_LEVELS, Spot, Visit};
-use crate::outcomes::FolderAnalysisResult;
+use crate::folder_analyzer::FolderAnalysisResult;
 use crate::tokens::estimated;
 
 /// The result of an operation.

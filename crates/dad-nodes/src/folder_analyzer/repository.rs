@@ -18,7 +18,7 @@ use dad_runner::Stop;
 use gix_ignore::glob::pattern::Case;
 
 use super::patterns::Patterns;
-use crate::git::{ALWAYS, set_environment};
+use crate::git_call::{ALWAYS, set_environment};
 
 /// Longest file of patterns that is read.
 const MAX_PATTERNS: u64 = 1 << 20;

@@ -1,7 +1,6 @@
 //! Programs as child processes: each in a session of its own, recorded before it begins, ended with all that it started.
 
 mod capture;
-mod environment;
 mod members;
 mod signal;
 mod spawn;
@@ -21,10 +20,6 @@ use tokio::process::{Child, ChildStdin};
 use self::members::{MAX_SHOWN, Member, inside, left_of, members_of, stopped};
 use capture::Capture;
 pub(crate) use capture::{Logs, OUTPUT_TOO_LONG};
-pub use environment::passed_environment;
-pub(crate) use environment::{
-    ORIGIN_KEY, check_texts, environment, inherited_secrets, is_secret, passed, values_of,
-};
 use signal::{Signal, has_members, signal, signal_group, signal_of};
 pub(crate) use spawn::Program;
 use spawn::{BEGIN, Spawned, spawn};

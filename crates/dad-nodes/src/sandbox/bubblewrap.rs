@@ -10,7 +10,7 @@ use dad_runner::NodeError;
 use super::around::{real, text};
 use super::mounts::Mounts;
 use super::settings::SandboxBounds;
-use crate::process::passed;
+use crate::environment::passed;
 
 /// The longest that a sandbox may take to execute nothing.
 const LONGEST_PROBE: Duration = Duration::from_secs(10);

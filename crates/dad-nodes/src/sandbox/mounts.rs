@@ -12,7 +12,7 @@ use dad_runner::NodeError;
 use super::around::text;
 use super::around::{Around, real};
 use super::settings::{SandboxBounds, SandboxHome};
-use crate::process::passed;
+use crate::environment::passed;
 
 /// The system's own directories, beside `/lib32` and the like.
 const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/etc", "/opt"];
