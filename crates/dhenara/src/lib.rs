@@ -25,12 +25,18 @@
 //! # example::main().unwrap();
 //! ```
 //!
+//! The [`guide`] leads from a first run to a service: resuming, questions, nodes of your own, tests, and embedding.
+//!
 //! # Features
 //! - `nodes` (default): all built-in nodes. A program with fewer takes them one by one: `ai` (with the model clients), `command`,
 //!   `files`, `folder`, `http`; without `ai` and `http` nothing of the network is built.
 //! - `observability` (default): traces, metrics and logs of a run.
 //! - `project` (default): a project directory with its configuration, opened for its user.
 //! - `terminal` (default): prompts, printers and live progress.
+
+#[cfg(all(doc, feature = "project"))]
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 #[doc(inline)]
 pub use dad_definition as definition;
