@@ -28,6 +28,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("dad-project", 5),
     ("dad-terminal", 5),
     ("dhenara", 6),
+    ("dad-testing", 6),
     ("dad-cli", 8),
 ];
 

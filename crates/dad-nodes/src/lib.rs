@@ -34,7 +34,6 @@ mod secret_text;
 mod serde_forms;
 mod settings_node;
 mod shell;
-pub mod testing;
 mod tokens;
 mod written;
 

@@ -12,7 +12,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let dir = dad_tests::TestProject::new();
+//! # let dir = tempfile::tempdir()?;
 //! # let user = User::from_variables(Default::default())?;
 //! let flow = FlowBuilder::new()
 //!     .node("greet", CommandNode {
@@ -50,9 +50,6 @@ pub use dad_models as models;
 #[cfg(feature = "nodes")]
 #[doc(inline)]
 pub use dad_nodes as nodes;
-#[cfg(feature = "nodes")]
-#[doc(inline)]
-pub use dad_nodes::testing;
 #[cfg(feature = "observability")]
 #[doc(inline)]
 pub use dad_observability as observability;

@@ -9,17 +9,17 @@
 //! assert!(check_schema(Provider::OpenAi, &schema, true).is_err());
 //! ```
 
-// By path, so that the unit tests of another crate can include this file by path too.
-#[path = "schema/anthropic.rs"]
+// By path, because the tests of the whole system include this file by path.
+#[path = "checker/anthropic.rs"]
 mod anthropic;
 #[cfg(test)]
-#[path = "schema/examples.rs"]
+#[path = "checker/examples.rs"]
 mod examples;
-#[path = "schema/gemini.rs"]
+#[path = "checker/gemini.rs"]
 mod gemini;
-#[path = "schema/graph.rs"]
+#[path = "checker/graph.rs"]
 mod graph;
-#[path = "schema/openai.rs"]
+#[path = "checker/openai.rs"]
 mod openai;
 
 use std::collections::HashSet;
