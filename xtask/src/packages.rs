@@ -84,7 +84,10 @@ pub(crate) fn in_place(subcommand: &str) -> Command {
 pub(crate) fn unpack(verify: Verify) -> Result<(), TaskError> {
     let version = layers::metadata()?.version()?;
     let mut command = Command::new(cargo());
-    command.args(["package", "--quiet", "--locked"]);
+    command
+        .args(["package", "--quiet", "--locked"])
+        // Else each package is verified in a directory of its own, with all libraries built anew.
+        .env("CARGO_TARGET_DIR", workspace_root().join("target"));
     if verify == Verify::No {
         command.args(["--no-verify", "--allow-dirty"]);
     }

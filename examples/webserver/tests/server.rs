@@ -1,5 +1,6 @@
 //! The server over HTTP on the loopback address, killed and started again.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 
 use std::io::{BufRead, BufReader, Read, Write};
