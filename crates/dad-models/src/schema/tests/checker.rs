@@ -1,13 +1,4 @@
 //! A strict check of schemas by the documented rules of the providers.
-//!
-//! ```
-//! use dad_tests::provider_rules::schema::{Provider, check_schema};
-//! use serde_json::json;
-//!
-//! let schema = json!({ "type": "object", "properties": { "a": { "type": "string", "minLength": 1 } } });
-//! assert_eq!(check_schema(Provider::OpenAi, &schema, false), Ok(()));
-//! assert!(check_schema(Provider::OpenAi, &schema, true).is_err());
-//! ```
 
 // By path, because the tests of the whole system include this file by path.
 #[path = "checker/anthropic.rs"]
