@@ -5,7 +5,6 @@
 //! committed step against the length and digest in the journal. A file that is of no known kind is a problem, so that
 //! no format comes into being without its schema.
 
-mod draw;
 mod journal;
 mod project;
 pub mod provider_rules;
@@ -13,8 +12,7 @@ mod run_dir;
 mod schemas;
 pub mod strict_server;
 
-pub use draw::Draw;
-pub use journal::{hex_key, origin_key, seal, seal_with, with_sums};
+pub use journal::{Draw, hex_key, origin_key, seal, seal_with, with_sums};
 pub use project::TestProject;
 pub use run_dir::{RunFiles, check_run_dir, find_run_dirs, validate_run_dir};
 pub use schemas::{Schemas, format_dir};

@@ -1,30 +1,24 @@
-//! A project directory for tests.
+//! A project directory for the tests of this workspace.
 
-use std::path::Path;
+use std::ops::Deref;
 
-use tempfile::TempDir;
+use dad_fs::ScratchDir;
 
 use crate::run_dir::{find_run_dirs, validate_run_dir};
 
-/// A directory for a test to make runs in. Every run directory in it is checked when it is dropped, so that no test
-/// has to think of it.
-#[derive(Debug)]
-pub struct TestProject(TempDir);
+/// A project in a temporary directory. When it is dropped, each run in it is verified and checked against the formats of
+/// `docs/format`.
+#[derive(Debug, Default)]
+pub struct TestProject(dad_testing::TestProject);
 
 impl TestProject {
-    /// An empty directory.
+    /// An empty project.
     ///
     /// # Panics
-    /// If none can be made.
+    /// If no directory can be made.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// The directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.0.path()
     }
 
     /// Checks the runs made so far and hands the directory over to a test that damages them.
@@ -32,10 +26,10 @@ impl TestProject {
     /// # Panics
     /// With everything that is wrong.
     #[must_use]
-    pub fn into_unchecked(mut self) -> TempDir {
+    pub fn into_unchecked(mut self) -> ScratchDir {
         self.check();
-        // What is dropped instead is empty.
-        std::mem::replace(&mut self.0, empty())
+        // The project that is dropped instead is empty.
+        std::mem::take(&mut self.0).into_unchecked()
     }
 
     fn check(&self) {
@@ -45,9 +39,11 @@ impl TestProject {
     }
 }
 
-impl Default for TestProject {
-    fn default() -> Self {
-        Self(empty())
+impl Deref for TestProject {
+    type Target = dad_testing::TestProject;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
@@ -56,12 +52,5 @@ impl Drop for TestProject {
         if !std::thread::panicking() {
             self.check();
         }
-    }
-}
-
-fn empty() -> TempDir {
-    match tempfile::tempdir() {
-        Ok(dir) => dir,
-        Err(error) => panic!("a directory for a test cannot be made: {error}"),
     }
 }

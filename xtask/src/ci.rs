@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{clients, layers, profile, third_party, tidy};
+use crate::{clients, layers, packages, profile, release, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -21,17 +21,19 @@ const STEPS: &[Step] = &[
     ("tests", tests),
     ("each library alone", each_library_alone),
     ("features", features),
+    ("packages", packages::run),
     ("oldest Rust", oldest_rust),
     ("profile", profile),
 ];
 
-/// Steps that need more than this machine, after all others.
+/// Steps that need more than this machine, or much time, after all others.
 const STEPS_OF_ALL: &[Step] = &[
     ("official clients", official_clients),
     ("third-party servers", third_party::run),
+    ("each package alone", release::packages_alone),
 ];
 
-/// Runs all steps and reports how long each took; those that need more than this machine with `--all`.
+/// Runs all steps and reports how long each took; those that need more than this machine, or much time, with `--all`.
 ///
 /// # Errors
 /// If a step fails; those after it are not started.

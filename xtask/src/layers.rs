@@ -1,7 +1,8 @@
 //! The dependencies that crates may have, as a table.
 //!
 //! A crate may use only crates of lower layers, and some outside libraries belong to one crate. Dev-dependencies are
-//! free. A new crate without a row is an error, so its author chooses its layer.
+//! free, but a package cannot be published before those that it names with a version. A new crate without a row is an error,
+//! so its author chooses its layer.
 #![expect(clippy::print_stderr, reason = "a developer tool talks to its terminal")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use crate::floors;
 use crate::process::{TaskError, cargo, output};
 
-/// The crates and their layers, lowest first.
+/// The crates and their layers, lowest first: the order in which they are published.
 pub const LAYERS: &[(&str, u8)] = &[
     ("dad-core", 0),
     ("dad-template", 0),
@@ -27,6 +28,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("dad-nodes", 4),
     ("dad-project", 5),
     ("dad-terminal", 5),
+    ("dad-testing", 6),
     ("dhenara", 6),
     ("dad-cli", 8),
 ];
@@ -91,6 +93,7 @@ pub struct Metadata {
 struct Package {
     id: String,
     name: String,
+    version: String,
     manifest_path: String,
     dependencies: Vec<Declared>,
     rust_version: Option<String>,
@@ -101,6 +104,8 @@ struct Package {
 struct Declared {
     name: String,
     kind: Option<String>,
+    /// The versions that it may have; `*` if the manifest has a path alone.
+    req: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,6 +150,13 @@ pub enum Violation {
         /// On whom.
         to: String,
     },
+    /// A dev-dependency with a version on a crate that is published later: neither could be published first.
+    PublishedLater {
+        /// The crate that depends.
+        from: String,
+        /// The crate that it tests with.
+        to: String,
+    },
     /// A library named by a crate that it does not belong to.
     Library {
         /// The crate that names it.
@@ -176,6 +188,12 @@ impl fmt::Display for Violation {
                 write!(
                     f,
                     "`{from}` (layer {low}) may not use `{to}` (layer {high}): only lower layers"
+                )
+            }
+            Self::PublishedLater { from, to } => {
+                write!(
+                    f,
+                    "`{from}` tests with `{to}`, which is published later: move the tests, or name it by its path alone"
                 )
             }
             Self::Library {
@@ -256,6 +274,15 @@ pub fn check(metadata: &Metadata) -> Vec<Violation> {
             });
             continue;
         };
+        let later = package.dependencies.iter().filter(|declared| {
+            is_dev(declared.kind.as_deref())
+                && declared.req != "*"
+                && place_of(&declared.name) >= place_of(&package.name)
+        });
+        found.extend(later.map(|declared| Violation::PublishedLater {
+            from: package.name.clone(),
+            to: declared.name.clone(),
+        }));
         for declared in package
             .dependencies
             .iter()
@@ -304,6 +331,22 @@ impl Metadata {
     pub fn rust_version(&self) -> Option<&str> {
         let mut crates = self.packages.iter().filter(|package| self.in_crates_dir(package));
         crates.find_map(|package| package.rust_version.as_deref())
+    }
+
+    /// Returns the version that all crates have.
+    ///
+    /// # Errors
+    /// If they have several: they are released together.
+    pub fn version(&self) -> Result<String, TaskError> {
+        let crates = self.packages.iter().filter(|package| self.in_crates_dir(package));
+        let versions: BTreeSet<&str> = crates.map(|package| package.version.as_str()).collect();
+        match Vec::from_iter(versions).as_slice() {
+            [version] => Ok((*version).to_owned()),
+            several => Err(TaskError(format!(
+                "the crates have the versions {}, and one was expected",
+                several.join(", ")
+            ))),
+        }
     }
 
     /// Returns the names of the crates that need a row, sorted.
@@ -368,6 +411,11 @@ impl Metadata {
     }
 }
 
+/// The place of a crate in the order of publication; `None`, below all places, of one that is not published from here.
+fn place_of(krate: &str) -> Option<usize> {
+    LAYERS.iter().position(|(name, _)| *name == krate)
+}
+
 fn layer_of(krate: &str) -> Option<u8> {
     LAYERS
         .iter()
@@ -414,12 +462,17 @@ mod tests {
                 .map(|(_, to, kind)| entry(to, *kind))
                 .collect()
         };
+        let declared = |to: &str, kind: Option<&str>| match kind {
+            Some("dev with a version") => json!({ "name": to, "kind": "dev", "req": "^1.0" }),
+            kind => json!({ "name": to, "kind": kind, "req": "*" }),
+        };
         let package = |name: &&str| {
             json!({
                 "id": name,
+                "version": "1.0.0",
                 "name": name,
                 "manifest_path": if crates.contains(name) { format!("/w/crates/{name}/Cargo.toml") } else { "/w/elsewhere".to_owned() },
-                "dependencies": of(name, &|to, kind| json!({ "name": to, "kind": kind })),
+                "dependencies": of(name, &declared),
             })
         };
         let node = |name: &&str| {
@@ -472,6 +525,26 @@ mod tests {
                 ("dad-core", "dad-run", Some("dev")),
             ],
             &["`dad-core` (layer 0) may not use `dad-fs` (layer 0): only lower layers"],
+        );
+    }
+
+    #[test]
+    fn a_package_is_published_after_those_that_it_names() {
+        let with_version = Some("dev with a version");
+        check_edges(
+            &[
+                ("dhenara", "dad-testing", with_version),
+                ("dad-core", "proptest", with_version),
+                ("dad-fs", "dad-core", with_version),
+                ("dad-run", "dad-testing", Some("dev")),
+            ],
+            &[],
+        );
+        check_edges(
+            &[("dad-run", "dad-testing", with_version)],
+            &[
+                "`dad-run` tests with `dad-testing`, which is published later: move the tests, or name it by its path alone",
+            ],
         );
     }
 

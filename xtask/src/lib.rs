@@ -4,7 +4,8 @@
 //! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`ci`] is
 //! everything that continuous integration does, [`bench`](mod@bench)
 //! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions. [`models`] makes the
-//! facts about models that `dad-models` is built with, and [`third_party`] drives the client of models against servers that
+//! facts about models that `dad-models` is built with, [`packages`] tries the published crates from outside, [`release`] checks
+//! everything that a release needs, and [`third_party`] drives the client of models against servers that
 //! others wrote.
 
 pub mod bench;
@@ -14,9 +15,11 @@ pub mod floors;
 pub mod imports;
 pub mod layers;
 pub mod models;
+pub mod packages;
 pub mod process;
 pub mod profile;
 mod python;
+pub mod release;
 pub mod third_party;
 pub mod tidy;
 

@@ -8,7 +8,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, clients, layers, models, profile, third_party, tidy};
+use xtask::{bench, ci, clients, layers, models, packages, profile, release, third_party, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
@@ -41,9 +41,11 @@ Developer tasks. Usage: cargo xtask TASK
   bench templates  what parsing and rendering templates costs; takes --rounds and --json
   models           writes the facts about models anew, from the newest table of the package litellm
                    --from FILE        takes them from this wheel or table instead
+  packages         the published crates as packages: their files, and programs that use them from outside
   profile [NAMES]  instructions and system calls of fixed scenarios, with the change since they were recorded
                    --release          of programs that are built for release (default: as the tests are)
                    --record           writes the figures to xtask/profile.json
+  release          everything that a release needs, then the commands that publish it; it publishes nothing
 ";
 
 fn main() -> ExitCode {
@@ -61,7 +63,9 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),
         ["models", options @ ..] => models::run(options),
+        ["packages"] => packages::run(),
         ["profile", options @ ..] => profile::run(options),
+        ["release"] => release::run(),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

@@ -268,6 +268,12 @@ fn check_source(file: &SourceFile, findings: &mut Vec<Finding>) {
             "reads the environment, which `dad_project::User` does once for all".to_owned(),
         ));
     }
+    if is_library && file.text.contains("dad_tests") {
+        findings.push(whole(
+            "uses `dad_tests`, which no package has: move the test to `tests/`, or the help into the crate"
+                .to_owned(),
+        ));
+    }
     let is_module = file.path.contains("/src/") && !file.path.ends_with("/tests.rs");
     if is_module && !file.text.starts_with("//!") {
         findings.push(whole("begins without module documentation".to_owned()));
@@ -462,6 +468,17 @@ mod tests {
         let finding = format!("{path}: reads the environment, which `dad_project::User` does once for all");
         check_file(path, text, &[&finding]);
         check_file("crates/dad-project/src/user.rs", text, &[]);
+        check_file("crates/dad-run/tests/it/main.rs", text, &[]);
+    }
+
+    #[test]
+    fn the_sources_of_a_package_do_without_the_harness() {
+        let text = "//! A.\n//! # let dir = dad_tests::TestProject::new();\n";
+        let path = "crates/dad-run/src/lib.rs";
+        let finding = format!(
+            "{path}: uses `dad_tests`, which no package has: move the test to `tests/`, or the help into the crate"
+        );
+        check_file(path, text, &[&finding]);
         check_file("crates/dad-run/tests/it/main.rs", text, &[]);
     }
 

@@ -62,8 +62,6 @@ mod serde_forms;
 mod settings_node;
 #[cfg(feature = "command")]
 mod shell;
-#[cfg(feature = "ai")]
-pub mod testing;
 #[cfg(any(feature = "ai", feature = "folder"))]
 mod tokens;
 #[cfg(feature = "command")]

@@ -10,13 +10,13 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let dir = dad_tests::TestProject::new();
+//! # let dir = dad_fs::ScratchDir::new()?;
 //! # let flow = "schema_version: 1\nkind: flow\noutput: \"$var{environment}\"\nelements: []\n";
 //! # let files = dad_fs::Dir::open(dir.path())?;
 //! # files.create_dir(".dhenara")?;
 //! # files.replace(".dhenara/config.yaml", b"environments: { ci: {} }", dad_fs::Durability::Process)?;
 //! # files.replace("hello.yaml", flow.as_bytes(), dad_fs::Durability::Process)?;
-//! # let user = dad_project::User::from_variables([("DHENARA_ORIGIN_KEY", dad_tests::hex_key())].into_iter().collect())?;
+//! # let user = dad_project::User::from_variables([("DHENARA_ORIGIN_KEY", "07".repeat(32))].into_iter().collect())?;
 //! # let open = |dir| user.open(dir);
 //! let project = open(dir.path())?.environment("ci")?; // `Project::open(dir)` outside of tests
 //! let flow = project.flow(dir.path().join("hello.yaml"))?;

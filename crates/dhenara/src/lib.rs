@@ -11,7 +11,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let dir = dad_tests::TestProject::new();
+//! # let dir = tempfile::tempdir()?;
 //! # let user = User::from_variables(Default::default())?;
 //! let flow = FlowBuilder::new().node("greet", CommandNode::new(["echo hello"])).build()?;
 //! let project = user.open(dir.path())?; // `Project::open(dir)` for the user of this process
@@ -54,9 +54,6 @@ pub use dad_models as models;
 ))]
 #[doc(inline)]
 pub use dad_nodes as nodes;
-#[cfg(feature = "ai")]
-#[doc(inline)]
-pub use dad_nodes::testing;
 #[cfg(feature = "observability")]
 #[doc(inline)]
 pub use dad_observability as observability;

@@ -1,28 +1,22 @@
 //! The fragments of the specification do what the specification says.
 
-use dad_tests::TestProject;
-use dhenara::project::User;
-use dhenara::{
-    ObservabilitySettings, Project, ProjectError, RunEnd, RunStatus, RunView, SetupError, StepStatus,
-};
+use dad_testing::TestProject;
+use dhenara::{ObservabilitySettings, Project, RunEnd, RunStatus, RunView, SetupError, StepStatus};
 use specification::{
     continue_from, create_a_run_context, implementation_flow, my_agent, run_agent_and_flow, run_lifecycle,
     set_up_an_agent_runner, static_inputs,
 };
 
-/// A project, and its directory as a user with a key for tests has opened it.
-fn opened() -> Result<(TestProject, Project), ProjectError> {
-    let dir = TestProject::new();
-    let variables = std::env::vars_os().filter(|(name, _)| name == "PATH");
-    let key = ("DHENARA_ORIGIN_KEY".into(), dad_tests::hex_key().into());
-    let user = User::from_variables(variables.chain([key]).collect())?;
-    let project = user.open(dir.path())?;
-    Ok((dir, project))
+/// A project for tests, opened for its user.
+fn opened() -> (TestProject, Project) {
+    let test = TestProject::new();
+    let project = test.project();
+    (test, project)
 }
 
 #[tokio::test]
 async fn a_context_is_set_up_with_a_prefix() {
-    let (_dir, project) = opened().unwrap();
+    let (_dir, project) = opened();
     let run = create_a_run_context(&project, ObservabilitySettings::default()).unwrap();
     let identity = run.identity().clone();
     assert!(
@@ -42,7 +36,7 @@ async fn a_context_is_set_up_with_a_prefix() {
 
 #[tokio::test]
 async fn a_runner_is_set_up_with_handlers() {
-    let (_dir, project) = opened().unwrap();
+    let (_dir, project) = opened();
     let report = set_up_an_agent_runner(my_agent().unwrap(), &project)
         .unwrap()
         .run()
@@ -63,7 +57,7 @@ async fn a_runner_is_set_up_with_handlers() {
 
 #[tokio::test]
 async fn a_run_lives_and_is_continued() {
-    let (_dir, project) = opened().unwrap();
+    let (_dir, project) = opened();
     let report = run_lifecycle(&project).await.unwrap();
     assert_eq!(report.status, RunStatus::Completed);
     let rerun = continue_from(&project, report.run_id.as_str()).await.unwrap();
@@ -79,7 +73,7 @@ async fn a_run_lives_and_is_continued() {
 
 #[tokio::test]
 async fn static_inputs_come_from_code_and_file() {
-    let (dir, project) = opened().unwrap();
+    let (dir, project) = opened();
     let file = dir.path().join("inputs.json");
     let give = |text: &str| {
         #[expect(
@@ -112,7 +106,7 @@ async fn static_inputs_come_from_code_and_file() {
 
 #[tokio::test]
 async fn agents_and_flows_have_runners() {
-    let (_dir, project) = opened().unwrap();
+    let (_dir, project) = opened();
     let flow = dhenara::FlowBuilder::new().build().unwrap();
     for report in run_agent_and_flow(&project, flow).await.unwrap() {
         assert_eq!(report.status, RunStatus::Completed);

@@ -9,6 +9,8 @@ mod openai;
 mod openai_chat;
 mod openai_responses;
 mod request;
+// By path: the unit tests of `dad-models` need it too, and a package holds no file of another one.
+#[path = "../../../crates/dad-models/src/schema/tests/checker.rs"]
 pub mod schema;
 mod types;
 #[cfg(test)]

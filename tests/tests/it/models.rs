@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use dad_testing::{ReplayError, replay};
 use dhenara::RunStatus;
 use dhenara::definition::load_str;
 use dhenara::run::RunView;
-use dhenara::testing::{ReplayError, replay};
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};

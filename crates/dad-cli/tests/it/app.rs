@@ -10,12 +10,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use dad_cli::{App, exit_code};
 use dad_core::NodeType;
 use dad_definition::{FlowBuilder, NodeBuilder};
-use dad_models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, OfflineClient};
 use dad_project::User;
+use dad_testing::FakeModel;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -63,20 +62,6 @@ fn a_subcommand_of_the_program_gets_its_words() {
     }
 }
 
-#[derive(Clone, Default)]
-struct Echo(Arc<AtomicUsize>);
-
-#[async_trait]
-impl ModelClient for Echo {
-    async fn complete(&self, request: &ModelRequest, _: &CallContext) -> Result<ModelResponse, ModelError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        let text = &request.messages[0].text;
-        Ok(ModelResponse::of_text(&request.model, "echo", text))
-    }
-}
-
-impl OfflineClient for Echo {}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_runs_its_own_flow_with_its_own_client_within_a_runtime() {
     let home = tempfile::tempdir().unwrap();
@@ -87,7 +72,7 @@ async fn a_program_runs_its_own_flow_with_its_own_client_within_a_runtime() {
         .node("ask", NodeBuilder::new(NodeType::AI_MODEL_CALL, settings))
         .build()
         .unwrap();
-    let (client, contexts) = (Echo::default(), Arc::new(AtomicUsize::new(0)));
+    let (client, contexts) = (FakeModel::by(|_| "Hello"), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&contexts);
     let program = || {
         let counted = Arc::clone(&counted);
@@ -115,7 +100,7 @@ async fn a_program_runs_its_own_flow_with_its_own_client_within_a_runtime() {
     assert_eq!(program().run_from(words), ExitCode::from(exit_code::BUG));
     assert_eq!(program().run_async(words).await, ExitCode::SUCCESS);
     assert_eq!(
-        (client.0.load(Ordering::Relaxed), contexts.load(Ordering::Relaxed)),
+        (client.requests().len(), contexts.load(Ordering::Relaxed)),
         (1, 1)
     );
     let runs = std::fs::read_dir(project.path().join("runs")).unwrap();

@@ -9,6 +9,7 @@ mod costs;
 mod endpoints;
 mod ends;
 mod exchanges;
+mod page;
 mod providers;
 mod refusals;
 mod requests;

@@ -6,6 +6,7 @@ use dad_core::Usage;
 use dad_models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, Models};
 use dad_nodes::{AIModelCallConfig, AIModelNodeSettings, Prompt, PromptVariable, StructuredOutput};
 use dad_runner::RunReport;
+use dad_testing::{FakeAnswer, FakeModel};
 use serde_json::{Value, json};
 
 use crate::{error, file, outcome, run_with};
@@ -178,34 +179,13 @@ async fn failures_are_named() {
     assert_eq!(error(&report).code, "no_model_client");
 }
 
-/// Calls the tool `plot` first, and answers then; keeps what it was asked.
-#[derive(Clone, Default)]
-struct Plotting(Arc<Mutex<Vec<ModelRequest>>>);
-
-#[async_trait]
-impl ModelClient for Plotting {
-    async fn complete(&self, request: &ModelRequest, _: &CallContext) -> Result<ModelResponse, ModelError> {
-        self.0.lock().unwrap().push(request.clone());
-        let mut response = ModelResponse::of_text(&request.model, "scripted", "");
-        if request.messages.len() == 1 {
-            response.tool_calls.push(dad_models::ToolCall {
-                id: "call_1".to_owned(),
-                name: "plot".to_owned(),
-                arguments: json!({}),
-                signatures: Vec::new(),
-            });
-            response.finish_reason = dad_models::FinishReason::ToolCall;
-        } else {
-            response.text = "I see it.".to_owned();
-        }
-        Ok(response)
-    }
-}
-
 #[tokio::test]
 async fn an_image_that_a_tool_gives_is_sent_as_one() {
     let project = tempfile::tempdir().unwrap();
-    let client = Plotting::default();
+    let client = FakeModel::answering([
+        FakeAnswer::tool_call("plot", json!({})),
+        FakeAnswer::text("I see it."),
+    ]);
     let plot = |_: serde_json::Map<String, Value>, _: dad_runner::NodeContext| async {
         Ok(json!({ "content": [
             { "type": "text", "text": "a chart" },
@@ -227,7 +207,7 @@ async fn an_image_that_a_tool_gives_is_sent_as_one() {
     let runner = dad_runner::FlowRunner::new(flow, context.build().unwrap());
     let report = runner.run().await.unwrap();
     assert_eq!(outcome(&report)["text"], "I see it.");
-    let asked = client.0.lock().unwrap();
+    let asked = client.requests();
     let result = asked[1].messages.last().unwrap();
     assert_eq!((result.text.as_str(), result.is_error), ("a chart", false));
     assert_eq!(

@@ -1,10 +1,10 @@
 //! Outcomes of the built-in nodes as types: what is read says all that the files say.
 
-use async_trait::async_trait;
-use dad_models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, Models, ResponseFile};
+use dad_models::{ModelRequest, ModelResponse, Models, ResponseFile};
 use dad_nodes::{
     AIModelNodeOutcome, CommandLine, CommandNodeOutcome, CommandNodeSettings, FileOperationNodeOutcome,
 };
+use dad_testing::FakeModel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -46,18 +46,13 @@ async fn the_outcome_of_commands_is_a_type() {
 }
 
 /// Answers with a text and an image.
-struct Draws;
-
-#[async_trait]
-impl ModelClient for Draws {
-    async fn complete(&self, request: &ModelRequest, _: &CallContext) -> Result<ModelResponse, ModelError> {
-        let mut response = ModelResponse::of_text(&request.model, "scripted", "{\"n\": 1}");
-        response.files.push(ResponseFile {
-            media_type: "image/png".to_owned(),
-            base64: "iVBORw0KGgo=".to_owned(),
-        });
-        Ok(response)
-    }
+fn draw(request: &ModelRequest) -> ModelResponse {
+    let mut response = ModelResponse::of_text(&request.model, "scripted", "{\"n\": 1}");
+    response.files.push(ResponseFile {
+        media_type: "image/png".to_owned(),
+        base64: "iVBORw0KGgo=".to_owned(),
+    });
+    response
 }
 
 #[tokio::test]
@@ -72,7 +67,7 @@ async fn the_outcomes_of_models_and_file_operations_are_types() {
             json!({ "models": ["a/x"], "prompt": "Draw.", "model_call_config": config }),
         )
     };
-    let models = || Some(Models::new(Draws));
+    let models = || Some(Models::new(FakeModel::by(draw)));
     let report = run_with(ask(json!({})), project.path(), models()).await;
     let text: AIModelNodeOutcome = read(&outcome(&report));
     assert_eq!(

@@ -29,6 +29,12 @@ pub(crate) mod values;
 pub(crate) mod writer;
 
 #[cfg(test)]
+#[expect(
+    unreachable_pub,
+    reason = "the tests of the whole system include the file as a public module"
+)]
+mod forged;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use crate::journal::chain::Link;
 use crate::journal::codec::encode;
+use crate::journal::forged::{Draw, seal, with_sums};
 use crate::journal::reader::Checker;
 use crate::journal::reader::JournalEnd;
 use crate::journal::reader::LineError;
@@ -17,8 +18,7 @@ use crate::journal::writer::JournalWriter;
 use crate::layout::JOURNAL;
 use crate::origin_key::OriginKey;
 use dad_core::Timestamp;
-use dad_fs::Dir;
-use dad_tests::Draw;
+use dad_fs::{Dir, ScratchDir};
 use serde_json::Value;
 use serde_json::json;
 
@@ -74,17 +74,13 @@ fn read_in(
 
 /// Reads a journal as readers do.
 fn read(bytes: &[u8]) -> Result<(RunState, JournalEnd), crate::RunError> {
-    let place = tempfile_dir();
+    let place = ScratchDir::new().unwrap();
     let dir = Dir::open(place.path()).unwrap();
     dir.write_new(JOURNAL, bytes, dad_fs::Durability::Process)
         .unwrap();
     let mut state = RunState::default();
     let end = read_in(&dir, Some(&key()), |record| state.apply_read(record))?;
     Ok((state, end))
-}
-
-fn tempfile_dir() -> dad_tests::TestProject {
-    dad_tests::TestProject::new()
 }
 
 #[test]
@@ -174,7 +170,7 @@ fn records_in_another_order_are_reported() {
                     record["mac"] = mac_of(number);
                     format!("{record}\n")
                 });
-            let text = dad_tests::with_sums(&records.collect::<String>());
+            let text = with_sums(&records.collect::<String>());
             match read(text.as_bytes()) {
                 Err(crate::RunError::Journal { .. }) => reported += 1,
                 Err(other) => panic!("{first} and {second}: {other}"),
@@ -192,7 +188,7 @@ fn records_in_another_order_are_reported() {
         for seq in [0, number as u64, number as u64 + 2, u64::MAX] {
             let mut misnumbered = records.clone();
             misnumbered[number]["seq"] = seq.into();
-            let read = read(dad_tests::seal(&misnumbered).as_bytes());
+            let read = read(seal(&misnumbered).as_bytes());
             assert!(
                 matches!(read, Err(crate::RunError::Journal { .. })),
                 "{number} as {seq}"
@@ -204,7 +200,7 @@ fn records_in_another_order_are_reported() {
 /// A driver refuses what a reader would take for damage, so that each prefix of what it writes is read as it knows it.
 #[test]
 fn a_driver_writes_only_what_a_reader_accepts() {
-    let place = tempfile_dir();
+    let place = ScratchDir::new().unwrap();
     let dir = Dir::open(place.path()).unwrap();
     let bodies = bodies();
     let mut journal = JournalWriter::create(&dir, Some(key())).unwrap();
@@ -256,7 +252,7 @@ fn damaged_records_with_right_sums_panic_no_reader() {
         }
         let text = match round % 6 {
             0 => damaged.iter().map(|record| format!("{record}\n")).collect(),
-            _ => dad_tests::seal(&damaged),
+            _ => seal(&damaged),
         };
         match read(text.as_bytes()) {
             Ok(_) => accepted += 1,

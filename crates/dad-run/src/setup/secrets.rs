@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_by_its_name_and_nothing_of_a_broken_file_is_reported() {
-        let dir = dad_tests::TestProject::new();
+        let dir = dad_fs::ScratchDir::new().unwrap();
         let file = dir.path().join("credentials.yaml");
         let write = |text: &str| {
             let dir = dad_fs::Dir::open(dir.path()).unwrap();

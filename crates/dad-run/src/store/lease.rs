@@ -171,8 +171,7 @@ pub(crate) fn holder(dot_run: &Dir) -> String {
 #[cfg(test)]
 mod tests {
     use dad_core::{RunStatus, Timestamp};
-    use dad_fs::Durability;
-    use dad_tests::TestProject;
+    use dad_fs::{Durability, ScratchDir};
 
     use super::*;
     use crate::error::NextStep;
@@ -214,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_lease_of_another_machine_is_stolen_only_if_the_user_says_so() {
-        let place = TestProject::new();
+        let place = ScratchDir::new().unwrap();
         let dot_run = driven_elsewhere(place.path(), false);
         let refused = acquire_where(&dot_run, false, |_| false).unwrap_err();
         assert!(
@@ -233,7 +232,7 @@ mod tests {
     #[test]
     fn nothing_is_stolen_where_locks_hold_or_the_run_was_sealed() {
         for (sealed, is_local) in [(false, true), (true, false)] {
-            let place = TestProject::new();
+            let place = ScratchDir::new().unwrap();
             let dot_run = driven_elsewhere(place.path(), sealed);
             let is_local: fn(&Path) -> bool = if is_local { |_| true } else { |_| false };
             assert!(acquire_where(&dot_run, false, is_local).is_ok(), "{sealed}");
@@ -242,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_lease_that_is_held_is_never_stolen() {
-        let place = TestProject::new();
+        let place = ScratchDir::new().unwrap();
         let dot_run = Dir::open(place.path()).unwrap();
         let held = acquire(&dot_run, false).unwrap();
         let refused = acquire(&dot_run, true).unwrap_err();

@@ -218,29 +218,6 @@ fn models_of_the_user_stand_behind_those_of_the_project() {
 }
 
 #[test]
-fn the_page_about_models_has_every_provider_and_its_examples_can_be_read() {
-    let page = include_str!("../../../../../docs/models.md");
-    for known in provider::BUILT_IN {
-        let mut rows = page.lines().filter(|line| line.starts_with("| `"));
-        let (name, address) = (format!("`{}`", known.name), format!("| `{}` |", known.base_url));
-        assert!(
-            rows.any(|row| row.contains(&name) && row.ends_with(&address)),
-            "{name} {address}"
-        );
-    }
-    let blocks = page
-        .split("```yaml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    let lists: Vec<&str> = blocks.filter(|block| block.starts_with("- name:")).collect();
-    assert_eq!(lists.len(), 2);
-    for list in lists {
-        let catalog = project(list).unwrap();
-        assert!(catalog.configured().all(|name| catalog.find(name).is_ok()));
-    }
-}
-
-#[test]
 fn providers_can_be_found_by_name() {
     let names: Vec<&str> = provider::names().collect();
     assert!(names.is_sorted());

@@ -1,6 +1,6 @@
 //! The schemas that the official clients send, beside ours.
 //!
-//! `tests/clients/schemas.py` makes them, and `tests/data/clients/schemas.json` keeps them. Every difference is wanted, and
+//! `tests/clients/schemas.py` makes them, and `schemas.json` keeps them. Every difference is wanted, and
 //! has its reason here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,17 +185,7 @@ fn keyword_of(_: &str) -> String {
 }
 
 fn stored() -> Map<String, Value> {
-    let path = [
-        env!("CARGO_MANIFEST_DIR"),
-        "..",
-        "..",
-        "tests",
-        "data",
-        "clients",
-        "schemas.json",
-    ];
-    let path: std::path::PathBuf = path.iter().collect();
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    serde_json::from_str(include_str!("schemas.json")).unwrap()
 }
 
 #[test]
@@ -213,7 +203,7 @@ fn differences_from_the_official_clients_have_their_reasons() {
         .all(|(name, schema)| stored.get(name).is_some_and(|stored| stored["input"] == *schema));
     assert!(
         is_current,
-        "tests/data/clients/schemas.json is of other schemas. Write to it the output of tests/clients/schemas.py for:\n{}",
+        "schemas.json is of other schemas. Write to it the output of tests/clients/schemas.py for:\n{}",
         Value::Object(input)
     );
     for dialect in DIALECTS {

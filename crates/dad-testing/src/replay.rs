@@ -1,19 +1,4 @@
-//! For tests of agents: what a run recorded answers instead of the models.
-//!
-//! Record a run once, keep its directory beside the test, and let [`replay`] execute the agent as it is now:
-//!
-//! ```no_run
-//! # async fn test(agent: dad_core::AgentDefinition) -> Result<(), dad_nodes::testing::ReplayError> {
-//! use dad_nodes::testing::replay;
-//!
-//! let replayed = replay("tests/runs/summary", agent).await?;
-//! assert_eq!(replayed.report.output, Some("A short summary.".into()));
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! No network and no key is used. A request that the run did not make fails the step that makes it and says which
-//! recorded request is nearest, and how it differs.
+//! The replay of recorded runs: what a run recorded answers instead of the models.
 
 use std::future::{Future, IntoFuture};
 use std::path::{Path, PathBuf};
@@ -23,10 +8,9 @@ use std::sync::Arc;
 use dad_core::Definition;
 use dad_fs::ScratchDir;
 use dad_models::{ModelError, Models, ReplayClient};
+use dad_nodes::builtin_nodes;
 use dad_run::{RunContext, RunContextBuilder, RunError, RunView};
 use dad_runner::{RunReport, Runner};
-
-use crate::builtin_nodes;
 
 /// An agent or flow that is about to be executed with what a run recorded; await it.
 #[must_use = "nothing is executed until it is awaited"]
@@ -64,8 +48,23 @@ pub enum ReplayError {
     Scratch(#[from] dad_fs::FsError),
 }
 
-/// Executes an agent or flow with what a run recorded: its models' answers, by the digest of the request, the variables it
+/// Executes an agent or flow with what a run recorded: the answers of its models, by the digest of the request, the variables it
 /// was given, and the inputs its steps and components were given. Everything else is executed, in a directory of its own.
+///
+/// Record a run once, and keep its directory beside the test:
+///
+/// ```no_run
+/// # async fn test(agent: dad_core::AgentDefinition) -> Result<(), dad_testing::ReplayError> {
+/// use dad_testing::replay;
+///
+/// let replayed = replay("tests/runs/summary", agent).await?;
+/// assert_eq!(replayed.report.output, Some("A short summary.".into()));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// No network and no key is used. A request that the run did not make fails the step that makes it and says which recorded
+/// request is nearest, and how it differs.
 ///
 /// No secret is known, so that a run whose prompts held masked keys is replayed with the registry that masks them:
 /// `.context(|context| context.secrets(registry))`.

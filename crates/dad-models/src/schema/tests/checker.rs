@@ -1,25 +1,16 @@
 //! A strict check of schemas by the documented rules of the providers.
-//!
-//! ```
-//! use dad_tests::provider_rules::schema::{Provider, check_schema};
-//! use serde_json::json;
-//!
-//! let schema = json!({ "type": "object", "properties": { "a": { "type": "string", "minLength": 1 } } });
-//! assert_eq!(check_schema(Provider::OpenAi, &schema, false), Ok(()));
-//! assert!(check_schema(Provider::OpenAi, &schema, true).is_err());
-//! ```
 
-// By path, so that the unit tests of another crate can include this file by path too.
-#[path = "schema/anthropic.rs"]
+// By path, because the tests of the whole system include this file by path.
+#[path = "checker/anthropic.rs"]
 mod anthropic;
 #[cfg(test)]
-#[path = "schema/examples.rs"]
+#[path = "checker/examples.rs"]
 mod examples;
-#[path = "schema/gemini.rs"]
+#[path = "checker/gemini.rs"]
 mod gemini;
-#[path = "schema/graph.rs"]
+#[path = "checker/graph.rs"]
 mod graph;
-#[path = "schema/openai.rs"]
+#[path = "checker/openai.rs"]
 mod openai;
 
 use std::collections::HashSet;
