@@ -129,7 +129,7 @@ impl Run for RunView {
             path: path.clone(),
             status: entry.status(),
             error: match entry {
-                ViewEntry::Step(step) => step.error.clone().map(|error| error.into_inner()),
+                ViewEntry::Step(step) => step.error.as_deref().cloned(),
                 _ => None,
             },
         });

@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dad_core::{FlowDefinition, NodeType, StepStatus, Usage};
+use dad_core::{Budget, FlowDefinition, NodeType, StepStatus, Usage};
 use dad_definition::{CallbackBuilder, FlowBuilder, NodeBuilder};
 use dad_models::Role;
 use dad_nodes::builtin_nodes;
@@ -49,8 +49,8 @@ async fn run(test: &TestProject, model: &FakeModel, flow: FlowDefinition) -> Res
 }
 
 /// The message of a failed assertion.
-fn message(assertion: impl FnOnce()) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(assertion)).unwrap_err();
+fn message<R>(assertion: impl FnOnce() -> R) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(assertion)).err().unwrap();
     panic.downcast_ref::<String>().unwrap().clone()
 }
 
@@ -118,12 +118,13 @@ async fn a_function_answers_by_the_request_with_text_json_or_an_error() {
 async fn the_consumption_counts_for_budgets() {
     let test = TestProject::new();
     let model = FakeModel::by(|_| "A story.");
+    let mut budget = Budget::default();
+    budget.calls = Some(1);
     let flow = FlowBuilder::new()
+        .budget(budget)
         .node("first", ask(json!({})))
         .node("second", ask(json!({})));
-    let mut flow = flow.build().unwrap();
-    flow.budget.calls = Some(1);
-    let error = run(&test, &model, flow).await.unwrap_err();
+    let error = run(&test, &model, flow.build().unwrap()).await.unwrap_err();
     error.report().unwrap().assert_failed("budget_exceeded");
 
     let mut usage = Usage::default();
@@ -150,10 +151,10 @@ async fn a_failed_assertion_shows_the_steps_of_the_run() {
     let shown = "\n  story: failed\n    ask: completed\n    print: failed: the printer has no ink\n\
          error `out_of_ink`: the printer has no ink";
     let expected = format!("expected a run that is completed:\n{id} is failed{shown}");
-    assert_eq!(message(|| drop(report.assert_completed())), expected);
+    assert_eq!(message(|| report.assert_completed()), expected);
     let expected = format!("expected `story.ask` to be failed, and it is completed:\n{id} is failed{shown}");
     assert_eq!(
-        message(|| drop(view.assert_step("story.ask", StepStatus::Failed))),
+        message(|| view.assert_step("story.ask", StepStatus::Failed)),
         expected
     );
 }
@@ -168,7 +169,7 @@ async fn a_run_that_waits_names_its_question() {
     report
         .assert_waiting("story.ask")
         .assert_step("story.ask", StepStatus::Waiting);
-    let message = message(|| drop(report.assert_completed()));
+    let message = message(|| report.assert_completed());
     assert!(
         message.ends_with("waits for an answer at `story.ask`"),
         "{message}"
@@ -192,6 +193,6 @@ fn files_of_a_project_stay_in_it() {
     test.write("agents/a/agent.yaml", "kind: agent");
     let written = std::fs::read_to_string(test.path().join("agents/a/agent.yaml")).unwrap();
     assert_eq!(written, "kind: agent");
-    let message = message(|| drop(test.write("../outside", "")));
+    let message = message(|| test.write("../outside", ""));
     assert!(message.starts_with("cannot write `../outside`"), "{message}");
 }
