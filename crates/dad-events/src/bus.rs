@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use derive_setters::Setters;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use parking_lot::Mutex;
@@ -22,7 +23,8 @@ use crate::subscription::{Delivery, Feed, Subscription};
 use crate::time_limit::TimeLimit;
 
 /// Limits of a bus.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[non_exhaustive]
 pub struct EventBusConfig {
     /// The time that one handler has to answer a question, not counted while it waits for a person
     /// ([`pause_time_limit`](crate::pause_time_limit)).

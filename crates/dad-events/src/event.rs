@@ -10,6 +10,7 @@ use dad_core::{
     ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, SecretRegistry,
     StatusCounts, StepStatus, Timestamp, Usage,
 };
+use derive_setters::Setters;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -81,7 +82,9 @@ impl fmt::Display for EventType {
 }
 
 /// The run that an event belongs to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct RunInfo {
     /// The id of the run.
     pub run_id: RunId,
@@ -102,6 +105,21 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
+    /// A run that one process drives, without secrets and without a reader of its results. Both directories are absolute.
+    #[must_use]
+    pub fn new(run_id: RunId, root_id: ElementId, run_dir: PathBuf, trace_dir: PathBuf) -> Self {
+        Self {
+            run_id,
+            root_id,
+            run_dir,
+            trace_dir,
+            session: 1,
+            previous_run_id: None,
+            secrets: SecretRegistry::new(),
+            reader: ResultReader::default(),
+        }
+    }
+
     /// The path of its root component.
     #[must_use]
     pub fn root_path(&self) -> HierarchyPath {
@@ -111,6 +129,7 @@ impl RunInfo {
 
 /// Something that happened in a run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Event {
     /// The number of its journal record, `None` if it has none.
     pub seq: Option<u64>,
@@ -120,6 +139,14 @@ pub struct Event {
     pub run: Arc<RunInfo>,
     /// The event itself.
     pub body: EventBody,
+}
+
+impl Event {
+    /// An event of a run; `seq` is the number of its journal record, if it has one.
+    #[must_use]
+    pub fn new(seq: Option<u64>, at: Timestamp, run: Arc<RunInfo>, body: EventBody) -> Self {
+        Self { seq, at, run, body }
+    }
 }
 
 impl Event {
@@ -227,22 +254,38 @@ pub enum EventBody {
 }
 
 /// A process begins to drive the run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct RunStarted {
     /// Whether the run had been started before.
     pub resumed: bool,
     /// The number of steps in the definition, loops not unrolled.
     pub steps: usize,
     /// For a re-run: what is reused and what executes, in one line.
+    #[setters(into)]
     pub plan: Option<String>,
 }
 
+impl RunStarted {
+    /// The start of a run whose definition has so many steps.
+    #[must_use]
+    pub fn new(steps: usize) -> Self {
+        Self {
+            resumed: false,
+            steps,
+            plan: None,
+        }
+    }
+}
+
 /// The run is sealed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct RunEnded {
     /// The status that it ended with.
     pub status: RunStatus,
     /// Why, if not well.
+    #[setters(into)]
     pub error: Option<ErrorInfo>,
     /// The numbers of its steps by status.
     pub counts: StatusCounts,
@@ -252,8 +295,23 @@ pub struct RunEnded {
     pub duration: Duration,
 }
 
+impl RunEnded {
+    /// The end of a run without steps.
+    #[must_use]
+    pub fn new(status: RunStatus) -> Self {
+        Self {
+            status,
+            error: None,
+            counts: StatusCounts::default(),
+            usage: Usage::default(),
+            duration: Duration::ZERO,
+        }
+    }
+}
+
 /// A component is entered.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ComponentStarted {
     /// Its place.
     pub path: HierarchyPath,
@@ -261,8 +319,17 @@ pub struct ComponentStarted {
     pub kind: ComponentKind,
 }
 
+impl ComponentStarted {
+    /// The start of the component at `path`.
+    #[must_use]
+    pub fn new(path: HierarchyPath, kind: ComponentKind) -> Self {
+        Self { path, kind }
+    }
+}
+
 /// A component is left.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct ComponentEnded {
     /// Its place.
     pub path: HierarchyPath,
@@ -277,11 +344,29 @@ pub struct ComponentEnded {
     /// Since it was entered.
     pub duration: Duration,
     /// Why it ended otherwise than well.
+    #[setters(into)]
     pub error: Option<ErrorInfo>,
+}
+
+impl ComponentEnded {
+    /// The end of the component at `path`, without steps.
+    #[must_use]
+    pub fn new(path: HierarchyPath, kind: ComponentKind, status: StepStatus) -> Self {
+        Self {
+            path,
+            kind,
+            status,
+            counts: StatusCounts::default(),
+            usage: Usage::default(),
+            duration: Duration::ZERO,
+            error: None,
+        }
+    }
 }
 
 /// A step begins to execute.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StepStarted {
     /// Its place.
     pub path: HierarchyPath,
@@ -291,8 +376,21 @@ pub struct StepStarted {
     pub attempt: u32,
 }
 
+impl StepStarted {
+    /// The start of an attempt, numbered from 1, of the step at `path`.
+    #[must_use]
+    pub fn new(path: HierarchyPath, node_type: NodeType, attempt: u32) -> Self {
+        Self {
+            path,
+            node_type,
+            attempt,
+        }
+    }
+}
+
 /// An attempt failed and another will follow.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AttemptFailed {
     /// Its place.
     pub path: HierarchyPath,
@@ -304,8 +402,22 @@ pub struct AttemptFailed {
     pub retry_at: Timestamp,
 }
 
+impl AttemptFailed {
+    /// The failure of an attempt, numbered from 1, and the time of the next one.
+    #[must_use]
+    pub fn new(path: HierarchyPath, attempt: u32, error: ErrorInfo, retry_at: Timestamp) -> Self {
+        Self {
+            path,
+            attempt,
+            error,
+            retry_at,
+        }
+    }
+}
+
 /// A step or component asks what can be answered from outside: no handler answers, or one of them asks a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct QuestionAsked {
     /// Whether a handler asks a person for it now.
     pub at_prompt: bool,
@@ -317,13 +429,35 @@ pub struct QuestionAsked {
     pub kind: QuestionKind,
 }
 
+impl QuestionAsked {
+    /// A question that no handler answers.
+    #[must_use]
+    pub fn new(id: String, path: HierarchyPath, kind: QuestionKind) -> Self {
+        Self {
+            at_prompt: false,
+            id,
+            path,
+            kind,
+        }
+    }
+}
+
 /// A piece of a text, as it arrives.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TextStreamed {
     /// The step.
     pub path: HierarchyPath,
     /// The piece, without secrets.
     pub text: String,
+}
+
+impl TextStreamed {
+    /// A piece of the text of the step at `path`, without secrets.
+    #[must_use]
+    pub fn new(path: HierarchyPath, text: String) -> Self {
+        Self { path, text }
+    }
 }
 
 /// The kind of answer to a question.
@@ -361,6 +495,7 @@ impl fmt::Display for QuestionKind {
 
 /// The origin of a reused result.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct Origin {
     /// The run that executed the step.
     pub run_id: RunId,
@@ -368,8 +503,17 @@ pub struct Origin {
     pub path: HierarchyPath,
 }
 
+impl Origin {
+    /// The step at `path` of a run.
+    #[must_use]
+    pub fn new(run_id: RunId, path: HierarchyPath) -> Self {
+        Self { run_id, path }
+    }
+}
+
 /// A step ended; its files are in place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct StepEnded {
     /// Its place.
     pub path: HierarchyPath,
@@ -384,15 +528,39 @@ pub struct StepEnded {
     /// Its consumption; nothing if reused.
     pub usage: Usage,
     /// The run its result was taken from.
+    #[setters(into)]
     pub reused_from: Option<Origin>,
     /// The run its result was taken from, with a change.
+    #[setters(into)]
     pub edited_from: Option<Origin>,
     /// Its work, in one line.
+    #[setters(into)]
     pub summary: Option<String>,
     /// Why it ended otherwise than well.
+    #[setters(into)]
     pub error: Option<ErrorInfo>,
     /// The directory of its files, absolute.
     pub dir: PathBuf,
+}
+
+impl StepEnded {
+    /// The end of the first attempt of the step at `path`, whose files are in `dir`, an absolute directory.
+    #[must_use]
+    pub fn new(path: HierarchyPath, node_type: NodeType, status: StepStatus, dir: PathBuf) -> Self {
+        Self {
+            path,
+            node_type,
+            status,
+            attempt: 1,
+            duration: Duration::ZERO,
+            usage: Usage::default(),
+            reused_from: None,
+            edited_from: None,
+            summary: None,
+            error: None,
+            dir,
+        }
+    }
 }
 
 impl StepEnded {
@@ -413,14 +581,28 @@ impl StepEnded {
 }
 
 /// An event of the application.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct Custom {
     /// Its name.
     pub name: String,
     /// The path of the step or component that published it.
+    #[setters(into)]
     pub path: Option<HierarchyPath>,
     /// Its payload.
     pub payload: Value,
+}
+
+impl Custom {
+    /// An event of the application about the whole run.
+    #[must_use]
+    pub fn new(name: impl Into<String>, payload: Value) -> Self {
+        Self {
+            name: name.into(),
+            path: None,
+            payload,
+        }
+    }
 }
 
 macro_rules! typed_event {

@@ -41,7 +41,7 @@ pub use look::Look;
 pub use scratch::ScratchDir;
 pub use share::Share;
 
-/// The kind of crash that a finished write survives.
+/// The kind of crash that a finished write survives. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The end of the process, however it comes; not a loss of power.

@@ -56,6 +56,7 @@ struct Cassette {
 
 /// Says that an answer was recorded, and how much its request differed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReplayNote {
     /// The directory of recorded exchanges.
     pub cassette: PathBuf,
@@ -233,10 +234,7 @@ impl ModelClient for ReplayClient {
             Source::Run(recorded) => recorded.answer(request, call),
         }?;
         // What it took was paid for where it was recorded.
-        response.usage = Usage {
-            replayed: 1,
-            ..Usage::default()
-        };
+        response.usage = Usage::default().replayed(1);
         Ok(response)
     }
 

@@ -250,12 +250,7 @@ impl<'a> Forecast<'a> {
             return Ok(InputForecast::Asked);
         };
         let subject = subjects.of(asker, path, around);
-        let mut planned = PlannedAnswer {
-            path: path.clone(),
-            by: None,
-            from: None,
-            asked_again: None,
-        };
+        let mut planned = PlannedAnswer::new(path.clone());
         let input = match parent.recall(path, &subject, self.requests.of_answer(path)) {
             Recalled::Answer { path, by } => {
                 planned.by = Some(by);
@@ -635,11 +630,10 @@ impl<'a> Forecast<'a> {
                 self.effects.note(&path, is_certain);
             }
         }
-        self.steps.push(PlannedStep {
-            path,
-            decision,
-            reason,
-            saves,
+        self.steps.push({
+            let mut planned_step = PlannedStep::new(path, decision, reason);
+            planned_step.saves = saves;
+            planned_step
         });
     }
 

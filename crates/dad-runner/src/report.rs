@@ -10,6 +10,7 @@ use serde_json::Value;
 
 /// The report of a run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RunReport {
     /// The run.
     pub run_id: RunId,

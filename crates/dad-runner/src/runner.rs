@@ -238,16 +238,10 @@ fn report(run: &RunHandle, sealed: SealedRun, output: Option<Clean<Value>>) -> R
 fn report_within(run: &RunHandle, ended: DefinitionOutcome, duration: Duration) -> RunReport {
     let (totals, first_failures) = (ended.outcome.totals, ended.outcome.failures.clone());
     let (status, error, output) = verdict(ended);
-    report(
-        run,
-        SealedRun {
-            status: status.into(),
-            error,
-            totals,
-            first_failures,
-            duration,
-            warnings: Vec::new(),
-        },
-        output,
-    )
+    let mut sealed = SealedRun::new(status.into());
+    sealed.error = error;
+    sealed.totals = totals;
+    sealed.first_failures = first_failures;
+    sealed.duration = duration;
+    report(run, sealed, output)
 }

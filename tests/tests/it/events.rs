@@ -195,10 +195,7 @@ async fn what_a_handler_hears_of_is_on_disk_a_thousand_times() {
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let sees = Arc::clone(&seen);
     let context = context("many", &env.project())
-        .event_config(EventBusConfig {
-            handler_queue: 10_000,
-            ..EventBusConfig::default()
-        })
+        .event_config(EventBusConfig::default().handler_queue(10_000))
         .on(move |event: NodeExecutionCompletedEvent| {
             let result = read_json(&event.dir.join("result.json"));
             assert_eq!(result["execution_status"], "completed");
@@ -249,7 +246,7 @@ async fn a_slow_subscriber_can_read_back_missed_events() {
     for _ in 0..3 {
         match slow.next().await.unwrap() {
             Delivery::Event(event) => kept.push(event.seq.unwrap()),
-            Delivery::Missed { .. } => panic!("the first ones fit"),
+            other => panic!("the first ones fit: {other:?}"),
         }
     }
     run.control().custom("one more", None, json!({ "n": 1 })).unwrap();

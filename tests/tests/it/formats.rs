@@ -52,12 +52,10 @@ fn everything() -> FlowDefinition {
             ..Default::default()
         },
     };
-    let retry = dhenara::core::RetryPolicy {
-        max_attempts: 2,
-        initial_delay: std::time::Duration::from_millis(1),
-        repeat_effects: true,
-        ..Default::default()
-    };
+    let retry = dhenara::core::RetryPolicy::default()
+        .max_attempts(2)
+        .initial_delay(std::time::Duration::from_millis(1))
+        .repeat_effects(true);
     FlowBuilder::new()
         .variable("long", "x".repeat(5000))
         .node("model", model)

@@ -35,23 +35,13 @@ impl ModelClient for Scripted {
             return std::future::pending().await;
         };
         match answer {
-            Ok(text) => Ok(ModelResponse {
-                usage: Usage {
-                    calls: 1,
-                    total_tokens: 7,
-                    cost: Some(0.5),
-                    ..Usage::default()
-                },
-                ..ModelResponse::of_text(*model, "scripted", *text)
-            }),
+            Ok(text) => Ok(ModelResponse::of_text(*model, "scripted", *text)
+                .usage(Usage::default().calls(1).total_tokens(7).cost(0.5))),
             Err(status) => Err(ModelError::Status {
                 code: None,
                 request_id: None,
                 is_exhausted: false,
-                usage: Some(Usage {
-                    calls: 1,
-                    ..Usage::default()
-                }),
+                usage: Some(Usage::default().calls(1)),
                 model: request.model.clone(),
                 status: *status,
                 body: "no".to_owned(),
@@ -219,12 +209,10 @@ impl ModelClient for Plotting {
         self.0.lock().unwrap().push(request.clone());
         let mut response = ModelResponse::of_text(&request.model, "scripted", "");
         if request.messages.len() == 1 {
-            response.tool_calls.push(dad_models::ToolCall {
-                id: "call_1".to_owned(),
-                name: "plot".to_owned(),
-                arguments: json!({}),
-                signatures: Vec::new(),
-            });
+            response.tool_calls.push(
+                dad_models::ToolCall::new("call_1".to_owned(), "plot".to_owned(), json!({}))
+                    .signatures(Vec::new()),
+            );
             response.finish_reason = dad_models::FinishReason::ToolCall;
         } else {
             response.text = "I see it.".to_owned();

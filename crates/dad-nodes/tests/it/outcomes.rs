@@ -56,10 +56,10 @@ struct Draws;
 impl ModelClient for Draws {
     async fn complete(&self, request: &ModelRequest, _: &CallContext) -> Result<ModelResponse, ModelError> {
         let mut response = ModelResponse::of_text(&request.model, "scripted", "{\"n\": 1}");
-        response.files.push(ResponseFile {
-            media_type: "image/png".to_owned(),
-            base64: "iVBORw0KGgo=".to_owned(),
-        });
+        response.files.push(ResponseFile::new(
+            "image/png".to_owned(),
+            "iVBORw0KGgo=".to_owned(),
+        ));
         Ok(response)
     }
 }

@@ -19,6 +19,7 @@ const LONGEST_FILE: u64 = 64 << 20;
 
 /// An input that was given before its step asked for it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct GivenInput {
     /// The party that gave it, for people and for the journal.
     pub source: String,

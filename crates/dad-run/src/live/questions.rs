@@ -141,12 +141,7 @@ impl RunDriver {
             asked_again,
             facts_file: question.facts_file.map(|file| file.stored),
         };
-        let event = EventBody::QuestionAsked(QuestionAsked {
-            at_prompt,
-            id: id.clone(),
-            path,
-            kind,
-        });
+        let event = EventBody::QuestionAsked(QuestionAsked::new(id.clone(), path, kind).at_prompt(at_prompt));
         inner.record(&body, Some(event))?;
         Ok(id)
     }

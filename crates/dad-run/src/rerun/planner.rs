@@ -297,9 +297,6 @@ pub fn plan_by_fingerprint(program: &Program, known: impl Fn(&HierarchyPath) -> 
 /// The run that executed a step of `parent`: `parent` itself, or the one it took the result from.
 #[must_use]
 pub fn origin_of(step: &StepCommitted, parent: &RunId) -> Origin {
-    let own = || Origin {
-        run_id: parent.clone(),
-        path: step.path.clone(),
-    };
+    let own = || Origin::new(parent.clone(), step.path.clone());
     step.reused_from.clone().unwrap_or_else(own)
 }

@@ -70,9 +70,5 @@ pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<Artif
         len += chunk.len() as u64;
         hasher.update(chunk);
     })?;
-    Ok(ArtifactRef {
-        name,
-        len,
-        blake3: hasher.finalize().into(),
-    })
+    Ok(ArtifactRef::new(name, len, hasher.finalize().into()))
 }

@@ -30,6 +30,7 @@ pub struct RecordedDefinition {
 
 /// The differences of a definition from the one that a run was started with, by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DefinitionChanges {
     /// Steps that do something else.
     pub changed: Vec<HierarchyPath>,

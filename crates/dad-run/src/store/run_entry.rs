@@ -14,32 +14,59 @@ use crate::origin::Origin;
 use crate::origin_key::OriginKey;
 use crate::store::lease;
 use crate::store::original::OriginalFacts;
+use derive_setters::Setters;
 
 /// A run as a list shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct RunEntry {
     /// Its id, the name of its directory.
     pub run_id: RunId,
     /// Its directory.
     pub dir: PathBuf,
     /// Its root component, as far as it is known: of runs of the original system by their files.
+    #[setters(into)]
     pub root_id: Option<ElementId>,
     /// Whether it is a run of the original system. Its times are local ones of the machine that made it.
     pub is_original: bool,
     /// Its status.
     pub status: RunStatus,
     /// When it was made.
+    #[setters(into)]
     pub created_at: Option<Timestamp>,
     /// When its last record was written.
+    #[setters(into)]
     pub last_record_at: Option<Timestamp>,
     /// The run it was started from.
+    #[setters(into)]
     pub parent: Option<RunId>,
     /// The totals of its steps, once sealed.
+    #[setters(into)]
     pub totals: Option<Totals>,
     /// The number of questions that wait for an answer.
     pub open_questions: u64,
     /// Whose run it is, by its last record; [`RunView::origin`](crate::RunView::origin) looks at all of them.
     pub origin: Origin,
+}
+
+impl RunEntry {
+    /// A run of this user about which nothing else is known.
+    #[must_use]
+    pub fn new(run_id: RunId, dir: PathBuf, status: RunStatus) -> Self {
+        Self {
+            run_id,
+            dir,
+            root_id: None,
+            is_original: false,
+            status,
+            created_at: None,
+            last_record_at: None,
+            parent: None,
+            totals: None,
+            open_questions: 0,
+            origin: Origin::Mine,
+        }
+    }
 }
 
 impl RunEntry {
@@ -174,6 +201,7 @@ pub(crate) fn died_before_its_first_record(place: &Dir, name: &str) -> Result<bo
 
 /// A run that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unreadable {
     /// Its directory.
     pub dir: PathBuf,

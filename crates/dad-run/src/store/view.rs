@@ -41,6 +41,7 @@ use crate::store::lease;
 /// # Ok::<(), dad_run::RunError>(())
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RunView {
     pub(super) files: Arc<dyn RunFiles>,
     /// Its id.

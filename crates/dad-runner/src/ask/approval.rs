@@ -38,6 +38,7 @@ pub(crate) struct Intent<'a> {
 
 /// A tool call that a model requests.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct WantedCall<'a> {
     /// The name of the tool.
     pub tool: &'a str,
@@ -47,6 +48,19 @@ pub struct WantedCall<'a> {
     pub node: &'a NodeType,
     /// The settings of that node, with those that the definition fixes.
     pub settings: &'a Value,
+}
+
+impl<'a> WantedCall<'a> {
+    /// The call of a tool with a model's arguments, and the node behind it with its settings.
+    #[must_use]
+    pub fn new(tool: &'a str, arguments: &'a Value, node: &'a NodeType, settings: &'a Value) -> Self {
+        Self {
+            tool,
+            arguments,
+            node,
+            settings,
+        }
+    }
 }
 
 /// The same call without secrets.
@@ -77,17 +91,15 @@ impl<'a> CleanCall<'a> {
 
     /// The call as rules match it.
     pub(crate) fn intended<'i>(&'i self, at: Intended<'i>) -> Intended<'i> {
-        Intended {
-            tool: Some(self.tool),
-            arguments: self.arguments.get(),
-            target: Some((self.node, self.settings.get())),
-            ..at
-        }
+        at.tool(self.tool)
+            .arguments(self.arguments.get())
+            .target((self.node, self.settings.get()))
     }
 }
 
 /// The origin of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Agreement {
     /// A person or handler to whom the preview was shown.
     Shown,
@@ -199,11 +211,11 @@ impl Intent<'_> {
         let at = driver.intended(self.path);
         match &self.call {
             Some(call) => call.intended(at),
-            None => Intended {
-                node: self.node_type,
-                arguments: self.settings.get(),
-                ..at
-            },
+            None => {
+                let mut intended = at.arguments(self.settings.get());
+                intended.node = self.node_type;
+                intended
+            }
         }
     }
 

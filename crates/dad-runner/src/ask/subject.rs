@@ -44,11 +44,10 @@ impl Subjects<'_> {
         let items = items
             .into_iter()
             .map(|item| self.normaliser.value(&json_of(item)));
-        let about = About {
-            schema: self.schema(asker),
-            items: items.collect(),
-            reads: self.reads(asker, path, around),
-        };
+        let about = About::default()
+            .schema(self.schema(asker))
+            .items(items.collect())
+            .reads(self.reads(asker, path, around));
         Subject::new(self.salt, QuestionKind::Input, path, &about)
     }
 

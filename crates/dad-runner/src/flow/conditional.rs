@@ -58,7 +58,7 @@ impl RunExecutor {
         frame: &Arc<Frame>,
         context: ElementContext<'_>,
     ) -> Result<ElementOutcome, RunError> {
-        let Part { path, relation } = part;
+        let Part { path, relation, .. } = part;
         if body.is_empty() || *relation == EntryRelation::OutOfScope {
             return Ok(ElementOutcome::empty());
         }

@@ -143,6 +143,7 @@ impl RunExecutor {
             element,
             path,
             relation,
+            ..
         } = child;
         let context = ElementContext { relation, ..context };
         if relation == EntryRelation::OutOfScope {

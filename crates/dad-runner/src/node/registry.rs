@@ -117,9 +117,7 @@ impl NodeRegistry {
     {
         let node = CallbackNode::new(function, world);
         let registered = RegisteredCallback {
-            info: Arc::new(CallbackInfo {
-                args_schema: schema::<A>(),
-            }),
+            info: Arc::new(CallbackInfo::new(schema::<A>())),
             node: Arc::new(node),
         };
         self.callbacks.insert(name, registered);

@@ -178,6 +178,7 @@ impl Step<'_> {
                 attempt,
                 failed_before,
                 memos,
+                ..
             } = interrupted;
             return FirstAttempt {
                 number: attempt,

@@ -309,13 +309,7 @@ impl BoundStep for ExaggeratesSettings {
     async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
         let outcome = (0..self.depth).fold(json!("inside"), |inner, _| json!([inner]));
         let text = "\"ü\u{1}".repeat(self.summary / 3);
-        let output = NodeOutput {
-            usage: dad_core::Usage {
-                calls: 1,
-                ..dad_core::Usage::default()
-            },
-            ..NodeOutput::new(outcome)
-        };
+        let output = NodeOutput::new(outcome).with_usage(dad_core::Usage::default().calls(1));
         if self.fails {
             Err(NodeError::new("word_".repeat(50_000), &text)
                 .with_hint(&text)
@@ -389,14 +383,8 @@ impl Node for Costly {
 #[async_trait]
 impl BoundStep for CostlySettings {
     async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
-        Ok(NodeOutput {
-            usage: dad_core::Usage {
-                calls: 1,
-                total_tokens: self.tokens,
-                ..dad_core::Usage::default()
-            },
-            ..NodeOutput::new(json!("done"))
-        })
+        let usage = dad_core::Usage::default().calls(1).total_tokens(self.tokens);
+        Ok(NodeOutput::new(json!("done")).with_usage(usage))
     }
 }
 

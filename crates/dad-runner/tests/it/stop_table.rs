@@ -405,10 +405,7 @@ impl Cell {
             of_step.filter(|record| record["type"] == kind).count()
         };
         let (asked, started) = (began("question"), began("step_started"));
-        let budget = Budget {
-            wall_time: Some(Duration::from_hours(10)),
-            ..Budget::default()
-        };
+        let budget = Budget::default().wall_time(Duration::from_hours(10));
         let context = self.context(project, executed).budget(budget).build().unwrap();
         let resumed = Runner::resume(self.definition(), context, run_dir).run().await;
         dad_tests::validate_run_dir(run_dir);

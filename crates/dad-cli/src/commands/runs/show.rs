@@ -224,6 +224,7 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
                 details(step, SUMMARY)
             )
         }
+        other => format!("{indent}{name:<28}  {DIM}{}{DIM:#}", other.status()),
     }
 }
 
@@ -336,6 +337,7 @@ fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
             }
             value
         }
+        other => json!({ "path": path, "kind": "step", "status": other.status() }),
     }
 }
 

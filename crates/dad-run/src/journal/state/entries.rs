@@ -267,6 +267,7 @@ fn says_yes(answer: &StoredValue) -> bool {
 
 /// A component or step of a [`RunView`](crate::RunView).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum ViewEntry {
     /// A component.
     Component {

@@ -201,6 +201,7 @@ impl Open {
 
 /// A question that waits for its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenQuestion {
     /// Its id.
     pub id: String,
