@@ -3,15 +3,17 @@
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dad_core::{
     ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, SecretRegistry,
-    StatusCounts, StepStatus, Timestamp, Usage,
+    StatusCounts, StepStatus, Timestamp, UnknownWord, Usage,
 };
 use derive_setters::Setters;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::ask::{AskError, settings_as};
@@ -19,7 +21,8 @@ use crate::handler::EventPayload;
 use crate::reader::ResultReader;
 
 /// The kinds of events, by the names they have in `pre_events` and in the original system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventType {
     /// A node asks for its input.
@@ -81,6 +84,30 @@ impl fmt::Display for EventType {
     }
 }
 
+impl FromStr for EventType {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        const ALL: &[EventType] = &[
+            EventType::NodeInputRequired,
+            EventType::ComponentInputRequired,
+            EventType::ApprovalRequired,
+            EventType::NodeExecutionStarted,
+            EventType::NodeExecutionCompleted,
+            EventType::NodeExecutionFailed,
+            EventType::ComponentExecutionStarted,
+            EventType::ComponentExecutionCompleted,
+            EventType::ComponentExecutionFailed,
+            EventType::RunStarted,
+            EventType::RunCompleted,
+            EventType::RunFailed,
+            EventType::TraceUpdate,
+            EventType::Custom,
+        ];
+        UnknownWord::find(word, "type of an event", ALL)
+    }
+}
+
 /// The run that an event belongs to.
 #[derive(Clone, Debug, Setters)]
 #[setters(strip_option)]
@@ -127,7 +154,13 @@ impl RunInfo {
     }
 }
 
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
 /// Something that happened in a run.
+///
+/// It serialises to the form of `docs/format/event.schema.json`, which names the run by its id.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {
@@ -227,8 +260,32 @@ impl Event {
     }
 }
 
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            event: EventType,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            seq: Option<u64>,
+            at: Timestamp,
+            run_id: &'a RunId,
+            #[serde(flatten)]
+            body: &'a EventBody,
+        }
+        let written = Written {
+            event: self.event_type(),
+            seq: self.seq,
+            at: self.at,
+            run_id: &self.run.run_id,
+            body: &self.body,
+        };
+        written.serialize(serializer)
+    }
+}
+
 /// The event itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventBody {
     /// A process begins to drive the run.
@@ -254,7 +311,7 @@ pub enum EventBody {
 }
 
 /// A process begins to drive the run.
-#[derive(Clone, Debug, Setters)]
+#[derive(Clone, Debug, Serialize, Setters)]
 #[non_exhaustive]
 pub struct RunStarted {
     /// Whether the run had been started before.
@@ -262,6 +319,7 @@ pub struct RunStarted {
     /// The number of steps in the definition, loops not unrolled.
     pub steps: usize,
     /// For a re-run: what is reused and what executes, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub plan: Option<String>,
 }
@@ -279,12 +337,13 @@ impl RunStarted {
 }
 
 /// The run is sealed.
-#[derive(Clone, Debug, Setters)]
+#[derive(Clone, Debug, Serialize, Setters)]
 #[non_exhaustive]
 pub struct RunEnded {
     /// The status that it ended with.
     pub status: RunStatus,
     /// Why, if not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub error: Option<ErrorInfo>,
     /// The numbers of its steps by status.
@@ -292,6 +351,7 @@ pub struct RunEnded {
     /// The consumption of its executed steps.
     pub usage: Usage,
     /// Since this process began to drive it.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
 }
 
@@ -310,7 +370,7 @@ impl RunEnded {
 }
 
 /// A component is entered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ComponentStarted {
     /// Its place.
@@ -328,7 +388,7 @@ impl ComponentStarted {
 }
 
 /// A component is left.
-#[derive(Clone, Debug, Setters)]
+#[derive(Clone, Debug, Serialize, Setters)]
 #[non_exhaustive]
 pub struct ComponentEnded {
     /// Its place.
@@ -342,8 +402,10 @@ pub struct ComponentEnded {
     /// The consumption of its executed steps.
     pub usage: Usage,
     /// Since it was entered.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
     /// Why it ended otherwise than well.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub error: Option<ErrorInfo>,
 }
@@ -365,7 +427,7 @@ impl ComponentEnded {
 }
 
 /// A step begins to execute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct StepStarted {
     /// Its place.
@@ -389,7 +451,7 @@ impl StepStarted {
 }
 
 /// An attempt failed and another will follow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AttemptFailed {
     /// Its place.
@@ -416,7 +478,7 @@ impl AttemptFailed {
 }
 
 /// A step or component asks what can be answered from outside: no handler answers, or one of them asks a person.
-#[derive(Clone, Debug, Setters)]
+#[derive(Clone, Debug, Serialize, Setters)]
 #[non_exhaustive]
 pub struct QuestionAsked {
     /// Whether a handler asks a person for it now.
@@ -443,7 +505,7 @@ impl QuestionAsked {
 }
 
 /// A piece of a text, as it arrives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TextStreamed {
     /// The step.
@@ -512,7 +574,7 @@ impl Origin {
 }
 
 /// A step ended; its files are in place.
-#[derive(Clone, Debug, Setters)]
+#[derive(Clone, Debug, Serialize, Setters)]
 #[non_exhaustive]
 pub struct StepEnded {
     /// Its place.
@@ -524,19 +586,24 @@ pub struct StepEnded {
     /// The number of its last attempt, from 1.
     pub attempt: u32,
     /// Of that attempt.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
     /// Its consumption; nothing if reused.
     pub usage: Usage,
     /// The run its result was taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub reused_from: Option<Origin>,
     /// The run its result was taken from, with a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub edited_from: Option<Origin>,
     /// Its work, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub summary: Option<String>,
     /// Why it ended otherwise than well.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub error: Option<ErrorInfo>,
     /// The directory of its files, absolute.
@@ -581,12 +648,13 @@ impl StepEnded {
 }
 
 /// An event of the application.
-#[derive(Clone, Debug, Setters)]
+#[derive(Clone, Debug, Serialize, Setters)]
 #[non_exhaustive]
 pub struct Custom {
     /// Its name.
     pub name: String,
     /// The path of the step or component that published it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[setters(into)]
     pub path: Option<HierarchyPath>,
     /// Its payload.

@@ -15,8 +15,10 @@ use crate::origin_key::OriginKey;
 use crate::store::lease;
 use crate::store::original::OriginalFacts;
 use derive_setters::Setters;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
-/// A run as a list shows it.
+/// A run as a list shows it. It serialises as `dhenara runs list --json` prints it.
 #[derive(Clone, Debug, Setters)]
 #[non_exhaustive]
 pub struct RunEntry {
@@ -73,6 +75,24 @@ impl RunEntry {
     /// The sort key of runs: the time of their creation, then their id.
     pub(crate) fn order(&self) -> (Option<Timestamp>, &RunId) {
         (self.created_at, &self.run_id)
+    }
+}
+
+impl Serialize for RunEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("RunEntry", 11)?;
+        fields.serialize_field("run_id", &self.run_id)?;
+        fields.serialize_field("run_dir", &self.dir)?;
+        fields.serialize_field("root_id", &self.root_id)?;
+        fields.serialize_field("original", &self.is_original)?;
+        fields.serialize_field("status", &self.status)?;
+        fields.serialize_field("created_at", &self.created_at)?;
+        fields.serialize_field("last_record_at", &self.last_record_at)?;
+        fields.serialize_field("parent", &self.parent)?;
+        fields.serialize_field("counts", &self.totals.map(|totals| totals.counts))?;
+        fields.serialize_field("usage", &self.totals.map(|totals| totals.usage))?;
+        fields.serialize_field("open_questions", &self.open_questions)?;
+        fields.end()
     }
 }
 
@@ -199,11 +219,12 @@ pub(crate) fn died_before_its_first_record(place: &Dir, name: &str) -> Result<bo
     Ok(dot_run.kind(LEASE)?.is_some() && !lease::is_held(&dot_run)?)
 }
 
-/// A run that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A run that cannot be read. It serialises as `dhenara runs list --json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Unreadable {
     /// Its directory.
+    #[serde(rename = "run_dir")]
     pub dir: PathBuf,
     /// Why.
     pub reason: String,

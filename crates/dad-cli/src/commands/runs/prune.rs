@@ -73,7 +73,7 @@ fn prune(app: &App, policy: &RetentionPolicy, removal: &Removal) -> Result<u8, C
     if removal.json {
         let mut document = report_json(&report, removal.dry_run);
         document["kept"] = plan.runs.iter().filter_map(kept_json).collect();
-        document["unreadable"] = json::unreadable(&plan.unreadable);
+        document["unreadable"] = json!(plan.unreadable);
         json::print(document)?;
     } else {
         print(&report, removal.dry_run, Some((&plan, policy)))?;

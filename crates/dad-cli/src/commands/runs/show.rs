@@ -274,7 +274,7 @@ struct RunDocument<'a> {
     last_record_at: Timestamp,
     totals: Totals,
     torn: bool,
-    open_questions: Vec<Value>,
+    open_questions: Vec<&'a OpenQuestion>,
     steps: Steps<'a>,
 }
 
@@ -299,46 +299,17 @@ fn run_json(view: &RunView) -> RunDocument<'_> {
         last_record_at: view.last_record_at,
         totals: view.totals,
         torn: view.torn,
-        open_questions: view.open_questions().map(open_question_json).collect(),
+        open_questions: view.open_questions().collect(),
         steps: Steps(view),
     }
 }
 
-/// A question that waits for its answer, as JSON documents have it.
-pub(crate) fn open_question_json(open: &OpenQuestion) -> Value {
-    json!({ "id": open.id, "path": open.path, "kind": open.kind })
-}
-
 fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
-    match entry {
-        ViewEntry::Component {
-            status,
-            totals,
-            error,
-            ..
-        } => {
-            let mut value = json!({ "path": path, "kind": "component", "status": status, "totals": totals });
-            if let Some(error) = error {
-                value["error"] = json!(error);
-            }
-            value
-        }
-        ViewEntry::Waiting { since, kind } => {
-            json!({ "path": path, "kind": "step", "status": "waiting", "since": since, "asks_for": kind })
-        }
-        ViewEntry::Running { attempt, started_at } => {
-            json!({ "path": path, "kind": "step", "status": "running", "attempt": attempt, "started_at": started_at })
-        }
-        ViewEntry::Step(step) => {
-            let mut value = json!({ "path": path, "kind": "step" });
-            let committed = serde_json::to_value(step).unwrap_or_default();
-            if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), committed) {
-                fields.extend(more);
-            }
-            value
-        }
-        other => json!({ "path": path, "kind": "step", "status": other.status() }),
+    let mut value = json!({ "path": path });
+    if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), json!(entry)) {
+        fields.extend(more);
     }
+    value
 }
 
 /// Prints the question of a step in full.
