@@ -223,6 +223,13 @@ macro_rules! definition_newtype {
                 &self.0
             }
 
+            /// The same definition with this root id.
+            #[must_use]
+            pub fn with_root_id(mut self, root_id: ElementId) -> Self {
+                self.definition_mut().root_id = Some(root_id);
+                self
+            }
+
             /// The definition as plain data, to be changed.
             pub fn definition_mut(&mut self) -> &mut Definition {
                 Arc::make_mut(&mut self.0)

@@ -42,6 +42,14 @@ pub use scratch::ScratchDir;
 pub use share::Share;
 
 /// The kind of crash that a finished write survives. A closed set.
+///
+/// ```
+/// use dad_fs::Durability;
+///
+/// assert_eq!("disk".parse(), Ok(Durability::Disk));
+/// let error = "never".parse::<Durability>().unwrap_err();
+/// assert_eq!(error.to_string(), "`never` is no durability; there are process, disk");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The end of the process, however it comes; not a loss of power.

@@ -116,7 +116,7 @@ impl dyn RunFiles + '_ {
         Ok(ArtifactRef::new(
             name,
             copied.map_err(|error| self.error("read", file, error))?,
-            hasher.finalize().into(),
+            Digest::from(*hasher.finalize().as_bytes()),
         ))
     }
 

@@ -10,10 +10,14 @@ use dad_core::{Fingerprint, HierarchyPath, Usage};
 use dad_definition::{
     Component, Content, Expression, ForEachLoop, NodeElement, ProgramElement, References, RepeatLoop,
 };
+use dad_run::driver::variables_of;
+use dad_run::reuse::{
+    Child, EntryRelation, Normaliser, Purity, Recalled, Requested, RerunRequests, RunOrder, Verdict,
+    origin_of,
+};
 use dad_run::{
-    Child, Decision, EntryRelation, Normaliser, PlannedAnswer, PlannedStep, PreparedRun, Purity, Reason,
-    Recalled, Requested, RerunPlan, RerunRequests, RunError, RunOrder, RunPreview, RunScope, RunView,
-    Verdict, origin_of, variables_of,
+    Decision, PlannedAnswer, PlannedStep, PreparedRun, Reason, RerunPlan, RunError, RunPreview, RunScope,
+    RunView,
 };
 use dad_template::Value;
 use parking_lot::Mutex;

@@ -95,7 +95,7 @@ pub use dad_run::{
 };
 pub use dad_runner::{
     AgentRunner, BindContext, Bound, BoundStep, CompleteRun, Error, FlowRunner, Node, NodeContext, NodeError,
-    NodeOutput, NodeRegistry, ReadSet, RunReport, Runner, World,
+    NodeOutput, NodeRegistry, ReadSet, RunReport, Runner, SetUpRun, World,
 };
 #[cfg(feature = "terminal")]
 pub use dad_terminal::{

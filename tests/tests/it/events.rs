@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dad_tests::Schemas;
 use dhenara::definition::load_str;
 use dhenara::events::{Delivery, Event, EventBody, EventBusConfig, RunStartedEvent, Subscription, on_any};
 use dhenara::models::Models;
@@ -241,6 +242,9 @@ async fn a_slow_subscriber_can_read_back_missed_events() {
     let live = heard(&mut patient, run_end(&run)).await;
     let back = run.handle().events_since(since).unwrap();
     assert_eq!(told(live.iter().map(|event| &**event)), told(&back));
+    for event in &live {
+        Schemas::get().validate("event", &serde_json::to_value(event).unwrap());
+    }
     // The run did not wait for the slow one; it hears three, and the numbers of the others.
     let mut kept = Vec::new();
     for _ in 0..3 {

@@ -98,13 +98,13 @@ fn refused(message: String) -> CommandError {
 fn open_at(path: &str, view: &RunView, run: &RunEntry) -> Result<HierarchyPath, CommandError> {
     let selector = selector(path)?;
     let is_open = |entry: &ViewEntry| !entry.status().is_terminal();
-    let open = view.entries.iter().filter(|(_, entry)| is_open(entry));
+    let open = view.entries().filter(|(_, entry)| is_open(entry));
     let error = match selector.select(open.map(|(path, _)| path)) {
         Err(error @ SelectError::Unknown { .. }) => error,
         found => return found.cloned().map_err(|error| not_found(&error, run)),
     };
-    let ended = selector.select(view.entries.keys()).ok();
-    let ended = ended.and_then(|path| Some((path, view.entries.get(path)?.status())));
+    let ended = selector.select(view.entries().map(|(path, _)| path)).ok();
+    let ended = ended.and_then(|path| Some((path, view.entry(path)?.status())));
     Err(match (ended, unreached(&selector, view)) {
         (Some((path, status)), _) => refused(format!("`{path}` has ended already: it is {status}")),
         (None, Some(path)) => refused(format!("`{path}` is not reached yet")),

@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{
-    ComponentKind, HierarchyPath, NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage,
-};
+use dad_core::{ComponentKind, HierarchyPath, NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp};
 use dad_events::{
     ApprovalRequiredEvent, ComponentExecutionFailedEvent, ComponentInputRequiredEvent, Custom, CustomEvent,
-    Delivery, Event, EventBody, EventBus, EventBusConfig, HandlerError, NodeExecutionCompletedEvent,
-    NodeInputRequiredEvent, ReadResults, ResultReader, RunInfo, RunObserver, StepEnded, TraceUpdateEvent, on,
-    on_any, pause_time_limit,
+    Delivery, Event, EventBody, EventBus, EventBusConfig, EventType, HandlerError,
+    NodeExecutionCompletedEvent, NodeInputRequiredEvent, ReadResults, ResultReader, RunInfo, RunObserver,
+    StepEnded, TraceUpdateEvent, on, on_any, pause_time_limit,
 };
 use serde_json::{Map, Value, json};
 
@@ -32,18 +30,56 @@ fn identity() -> Arc<RunInfo> {
 }
 
 fn step_ended(seq: u64) -> Event {
-    let body = EventBody::StepEnded(
-        StepEnded::new(
-            "root.step".parse().unwrap(),
-            NodeType::COMMAND,
-            StepStatus::Completed,
-            "/r/root/step".into(),
-        )
-        .attempt(1)
-        .duration(Duration::ZERO)
-        .usage(Usage::default()),
-    );
+    let body = EventBody::StepEnded(StepEnded::new(
+        "root.step".parse().unwrap(),
+        NodeType::COMMAND,
+        StepStatus::Completed,
+        "/r/root/step".into(),
+    ));
     Event::new(Some(seq), Timestamp::now(), identity(), body)
+}
+
+#[test]
+fn an_event_serialises_with_its_kind_and_its_run() {
+    let mut event = step_ended(7);
+    event.at = "2025-11-23T14:15:16Z".parse().unwrap();
+    let written = serde_json::to_value(&event).unwrap();
+    let expected = json!({
+        "event": "node_execution_completed",
+        "seq": 7,
+        "at": "2025-11-23T14:15:16Z",
+        "run_id": "run_20251123_141516_000001",
+        "type": "step_ended",
+        "path": "root.step",
+        "node_type": "command",
+        "status": "completed",
+        "attempt": 1,
+        "duration_seconds": 0.0,
+        "usage": { "calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 },
+        "dir": "/r/root/step",
+    });
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn a_type_of_an_event_is_read_from_its_word() {
+    let started: EventType = "run_started".parse().unwrap();
+    assert_eq!(started, EventType::RunStarted);
+    for word in [
+        "node_input_required",
+        "component_execution_failed",
+        "trace_update",
+        "custom",
+    ] {
+        let read: EventType = word.parse().unwrap();
+        assert_eq!(read.as_str(), word);
+        assert_eq!(serde_json::to_value(read).unwrap(), word);
+    }
+    let error = "run_begun".parse::<EventType>().unwrap_err().to_string();
+    assert!(
+        error.contains("`run_begun`") && error.contains("run_started"),
+        "{error}"
+    );
 }
 
 type Seen = Arc<Mutex<Vec<u64>>>;

@@ -257,7 +257,7 @@ impl RunDriver {
     pub fn facts_digest(&self, facts: &Value) -> Digest {
         let mut hasher = self.inner().facts_hasher.clone();
         hasher.update(canonical_json(facts).as_bytes());
-        hasher.finalize().into()
+        Digest::from(*hasher.finalize().as_bytes())
     }
 
     /// The salt for digests of values that must not be guessed; a re-run has that of its parent.

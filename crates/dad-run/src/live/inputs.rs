@@ -72,9 +72,9 @@ impl GivenInputs {
         types: &dyn NodeTypes,
     ) -> Result<HierarchyPath, SetupError> {
         let UnresolvedInput { selector, given } = input;
-        let unknown = |source| SetupError::UnknownInput {
+        let unknown = |reason| SetupError::UnknownInput {
             origin: given.source.clone(),
-            source,
+            reason,
         };
         let selector: PathSelector = selector.parse()?;
         let selected = program.select(&selector).map_err(unknown)?;

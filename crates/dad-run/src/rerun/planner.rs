@@ -24,7 +24,7 @@ impl RerunPlan {
 }
 
 /// The records of the parent run that a plan needs.
-pub trait Recorded {
+pub(crate) trait Recorded {
     /// The step at a path, if it ended.
     fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted>;
     /// Which branch a conditional took.
@@ -39,7 +39,7 @@ pub trait Recorded {
 /// # Errors
 /// [`SetupError::NothingToReuse`] for the first step or decision before the entry point that has no result to take, and
 /// for an entry point in an iteration that there was not.
-pub fn plan_from_entry_point(
+pub(crate) fn plan_from_entry_point(
     program: &Program,
     entry: &EntryPoint,
     parent: &RunId,
@@ -275,7 +275,10 @@ impl Planner<'_> {
 
 /// The plan of a re-run without an entry point, before anything was rendered: what has a result is decided by its
 /// fingerprint when it is reached.
-pub fn plan_by_fingerprint(program: &Program, known: impl Fn(&HierarchyPath) -> bool) -> Vec<PlannedStep> {
+pub(crate) fn plan_by_fingerprint(
+    program: &Program,
+    known: impl Fn(&HierarchyPath) -> bool,
+) -> Vec<PlannedStep> {
     let plan = |step: &NodeElement| {
         let uses = || step.references.iter().map(|(_, target)| target.path.clone());
         let (decision, reason) = if known(&step.path) {

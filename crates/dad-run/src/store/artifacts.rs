@@ -70,5 +70,9 @@ pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<Artif
         len += chunk.len() as u64;
         hasher.update(chunk);
     })?;
-    Ok(ArtifactRef::new(name, len, hasher.finalize().into()))
+    Ok(ArtifactRef::new(
+        name,
+        len,
+        Digest::from(*hasher.finalize().as_bytes()),
+    ))
 }

@@ -22,8 +22,7 @@ use crate::layout::{DEFINITION, DEFINITIONS, SPANS};
 pub struct RecordedDefinition {
     /// The definition, with the files that it included in it.
     pub definition: Definition,
-    /// The digest of each step of it, in document order.
-    pub steps: IndexMap<HierarchyPath, Digest>,
+    pub(super) steps: IndexMap<HierarchyPath, Digest>,
     /// The places of its parts in files; `None` of a definition that was built in Rust.
     pub spans: Option<SpanMap>,
 }
@@ -43,6 +42,11 @@ pub struct DefinitionChanges {
 }
 
 impl RecordedDefinition {
+    /// The steps of it, in document order, each with its digest.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = (&HierarchyPath, Digest)> {
+        self.steps.iter().map(|(path, digest)| (path, *digest))
+    }
+
     /// Compares a definition with the recorded one.
     #[must_use]
     pub fn changes_to(&self, current: &Program) -> DefinitionChanges {

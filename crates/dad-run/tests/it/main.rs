@@ -350,7 +350,10 @@ async fn the_definition_is_read_back_with_the_digests_of_its_steps() {
         .steps()
         .map(|step| (step.path.clone(), step.digest))
         .collect();
-    assert_eq!(Vec::from_iter(recorded.steps), steps);
+    assert_eq!(
+        Vec::from_iter(recorded.steps().map(|(path, digest)| (path.clone(), digest))),
+        steps
+    );
     run.complete_run(RunEnd::Completed, None).await.unwrap();
 
     let _project = project.into_unchecked();

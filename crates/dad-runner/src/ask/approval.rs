@@ -3,10 +3,8 @@
 use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, Redactor, RuleDecision, StepStatus};
 use dad_definition::Intended;
 use dad_events::{AnswerCheck, ApprovalRequiredEvent, QuestionKind};
-use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
-use dad_run::{
-    Answer, AnsweredBy, ApprovalAnswer, AskedAgain, Ruling, RunError, Shown, Subject, approval_schema,
-};
+use dad_run::driver::{NewAnswer, NewQuestion, Ruling, RunDriver, Shown, approval_schema};
+use dad_run::{Answer, AnsweredBy, ApprovalAnswer, AskedAgain, RunError, Subject};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -268,7 +266,10 @@ impl Intent<'_> {
             file,
             Box::new(move |answer| check(&input, answer)),
         );
-        driver.bus().ask_telling(&event, person_asked).await;
+        driver
+            .bus()
+            .ask_telling(&event, &|| person_asked.notify_one())
+            .await;
         event.answer()
     }
 

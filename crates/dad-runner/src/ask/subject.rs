@@ -7,7 +7,9 @@ use std::sync::Arc;
 use dad_core::HierarchyPath;
 use dad_definition::TemplateTree;
 use dad_events::QuestionKind;
-use dad_run::{About, Normaliser, Subject};
+use dad_run::Subject;
+use dad_run::driver::About;
+use dad_run::reuse::Normaliser;
 use dad_template::{PathSegment, Reference, ReferenceKind, Scope, Template};
 use serde_json::{Value, json};
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use dad_core::{Clean, ErrorInfo, HierarchyPath, RuleDecision, StepStatus};
 use dad_definition::Component;
-use dad_run::driver::{ComponentEnd, EnteredComponent};
-use dad_run::{EntryRelation, RunError, SetupError, variables_of};
+use dad_run::driver::{ComponentEnd, EnteredComponent, variables_of};
+use dad_run::reuse::EntryRelation;
+use dad_run::{RunError, SetupError};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 

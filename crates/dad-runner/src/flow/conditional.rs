@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dad_definition::{Component, Content, ProgramElement};
-use dad_run::{EntryRelation, Part, RunError, RunView};
+use dad_run::reuse::{EntryRelation, Part};
+use dad_run::{RunError, RunView};
 
 use crate::flow::content::{ContentOutcome, unsupported};
 use crate::render::scope::Frame;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use dad_core::{Fingerprint, HierarchyPath};
 use dad_definition::NodeElement;
 use dad_run::layout::{RESULT, WORLD};
-use dad_run::{
-    Changes, Compared, EntryRelation, FingerprintMatch, Purity, Reason, Requested, ReuseInputs, RunError,
-    RunView, StepCommitted, Verdict, decide, origin_of,
+use dad_run::reuse::{
+    Compared, EntryRelation, FingerprintMatch, Purity, Requested, ReuseInputs, Verdict, decide, origin_of,
 };
+use dad_run::{Changes, Reason, RunError, RunView, StepCommitted};
 use serde_json::Value;
 
 use crate::node::traits::{ReadSet, World};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dad_core::json::check_recorded;
 use dad_core::{Clean, Digest, ErrorInfo, Fingerprint, HierarchyPath, RuleDecision, StepStatus};
 use dad_definition::NodeElement;
-use dad_run::{EntryRelation, Reason, RunError, Settled, Verdict};
+use dad_run::reuse::{EntryRelation, Verdict};
+use dad_run::{Reason, RunError, Settled};
 use serde_json::{Value, json};
 
 use crate::ask::approval::{Agreement, Approval, Intent};

@@ -318,7 +318,7 @@ impl Cell {
         self.nothing_begins_behind_the_stop(&run_dir);
         dad_tests::validate_run_dir(&run_dir);
         let view = RunView::open(&run_dir).unwrap();
-        let status = |path: &str| match view.entries.get(&path.parse::<HierarchyPath>().unwrap()) {
+        let status = |path: &str| match view.entry(&path.parse::<HierarchyPath>().unwrap()) {
             Some(entry) => entry.status().to_string(),
             None => "not begun".to_owned(),
         };

@@ -11,7 +11,7 @@ use crate::output::hint::Hint;
 /// The step that a selector means, even if the run did not reach it.
 pub(crate) fn step_of(selector: &PathSelector, view: &RunView) -> Result<HierarchyPath, SelectError> {
     let is_step = |entry: &ViewEntry| !matches!(entry, ViewEntry::Component { .. });
-    let (steps, components): (Vec<_>, Vec<_>) = view.entries.iter().partition(|(_, entry)| is_step(entry));
+    let (steps, components): (Vec<_>, Vec<_>) = view.entries().partition(|(_, entry)| is_step(entry));
     let paths = |entries: Vec<(_, _)>| entries.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
     let (steps, components) = (paths(steps), paths(components));
     match selector.select(steps.iter().copied()) {
@@ -27,7 +27,7 @@ pub(crate) fn step_of(selector: &PathSelector, view: &RunView) -> Result<Hierarc
 pub(crate) fn unreached(selector: &PathSelector, view: &RunView) -> Option<HierarchyPath> {
     let definition = view.definition().ok()?;
     let selector = selector.without_iterations()?;
-    let steps = definition.steps.keys();
+    let steps = definition.steps().map(|(path, _)| path);
     let around = |path: &HierarchyPath| std::iter::successors(Some(path.clone()), HierarchyPath::parent);
     let all: BTreeSet<HierarchyPath> = steps.flat_map(around).collect();
     selector.select(&all).ok().cloned()

@@ -77,7 +77,7 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
         None => run(&view, arguments)?,
         Some(path) => {
             let selector = selector(path)?;
-            let found = selector.select(view.entries.keys());
+            let found = selector.select(view.entries().map(|(path, _)| path));
             let found = found.map_err(|error| match unreached(&selector, &view) {
                 Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
                 _ => not_found(&error, &entry),
@@ -282,7 +282,7 @@ struct Steps<'a>(&'a RunView);
 
 impl Serialize for Steps<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.entries.iter().map(|(path, entry)| entry_json(path, entry)))
+        serializer.collect_seq(self.0.entries().map(|(path, entry)| entry_json(path, entry)))
     }
 }
 
@@ -337,7 +337,7 @@ fn print_question(view: &RunView, question: &Question) -> Result<(), CommandErro
 /// Shows one step: its input, settings, outcome, error and files.
 fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let Some(step) = view.step(path) else {
-        let entry = view.entries.get(path);
+        let entry = view.entry(path);
         let status = entry.map_or(StepStatus::Pending, ViewEntry::status);
         let error = match entry {
             Some(ViewEntry::Component { error, .. }) => error.as_ref(),

@@ -87,8 +87,7 @@ struct AnswerOrigin {
 fn print(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let explanation = explain(view, path)?;
     let status = view
-        .entries
-        .get(path)
+        .entry(path)
         .map_or("pending", |entry| entry.status().as_str());
     if as_json {
         json::print(json!({
@@ -117,7 +116,7 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     for record in view.records_of(path)? {
         found.note(record.body);
     }
-    if let (0, Some(ViewEntry::Waiting { kind, .. })) = (found.attempts, view.entries.get(path)) {
+    if let (0, Some(ViewEntry::Waiting { kind, .. })) = (found.attempts, view.entry(path)) {
         let what = match kind {
             QuestionKind::Approval => "approval",
             _ => "an answer",
@@ -257,7 +256,7 @@ impl Explanation {
 }
 
 fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) -> Result<(), CommandError> {
-    let entry = view.entries.get(path);
+    let entry = view.entry(path);
     let taken = explanation
         .reused_from
         .as_ref()
