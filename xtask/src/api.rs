@@ -201,12 +201,16 @@ fn libraries(lines: &[String]) -> BTreeSet<String> {
     found
 }
 
+#[expect(clippy::disallowed_methods, reason = "a file of the repository")]
+fn write(file: &Path, text: &str) -> Result<(), TaskError> {
+    fs::write(file, text).map_err(|error| TaskError(format!("cannot write `{}`: {error}", file.display())))
+}
+
 /// Whether the recorded listing is this one; with `update` it is from then on. A difference is printed.
 fn is_recorded(krate: &str, lines: &[String], update: bool) -> Result<bool, TaskError> {
     let file = workspace_root().join(LISTINGS).join(format!("{krate}.txt"));
     if update {
-        let failed = |error| TaskError(format!("cannot write `{}`: {error}", file.display()));
-        fs::write(&file, lines.join("\n") + "\n").map_err(failed)?;
+        write(&file, &(lines.join("\n") + "\n"))?;
         return Ok(true);
     }
     let recorded = if file.exists() {

@@ -1,6 +1,6 @@
 //! The limit of open files of this process.
 
-use dad_run::driver::Descriptors;
+use dad_run::Descriptors;
 
 /// The limit that this process raises itself to, at most: a program that a step starts has this limit too, and some walk through all numbers below it.
 #[cfg(unix)]

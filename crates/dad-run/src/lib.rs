@@ -39,6 +39,9 @@ mod store;
 pub mod driver {
     //! Driving a run: everything that executes the definition records what it decides and does through a [`RunDriver`], of
     //! which a run has one at a time. Nodes have a [`RunHandle`](crate::RunHandle), which records nothing.
+    //!
+    //! What a runner gives to be recorded are structs that it writes whole: a new part of a record is a break of this module, so
+    //! that no runner leaves it out without a decision.
 
     pub use crate::journal::loops::{Items, LoopStart};
     pub use crate::journal::settled::Settled;
@@ -47,7 +50,6 @@ pub mod driver {
     pub use crate::live::budget::StepAccount;
     pub use crate::live::commit::CommitDetails;
     pub use crate::live::component::{ComponentEnd, EnteredComponent};
-    pub use crate::live::descriptors::{DescriptorPermit, Descriptors};
     pub use crate::live::driver::{RunControl, RunDriver};
     pub use crate::live::inputs::{check_component_input, variables_of};
     pub use crate::live::interrupted::Interrupted;
@@ -97,6 +99,7 @@ pub use self::live::active_run::ActiveRun;
 pub use self::live::adopt::adopted;
 pub use self::live::approval::ApprovalAnswer;
 pub use self::live::budget::Reservation;
+pub use self::live::descriptors::{DescriptorPermit, Descriptors};
 pub use self::live::end::RunEnd;
 pub use self::live::handle::RunHandle;
 pub use self::live::inputs::GivenInput;

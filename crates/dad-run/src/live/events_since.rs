@@ -36,7 +36,7 @@ impl RunHandle {
             let (number, at) = (record.seq, record.at);
             match replay.event(record) {
                 Ok(Some(body)) if number > seq => {
-                    events.push(Event::new(Some(number), at, Arc::clone(self.identity()), body))
+                    events.push(Event::new(Some(number), at, Arc::clone(self.identity()), body));
                 }
                 Ok(_) => {}
                 Err(error) => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_events::StepRoom;
-use dad_run::driver::{DescriptorPermit, Descriptors};
+use dad_run::{DescriptorPermit, Descriptors};
 use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -283,7 +283,7 @@ async fn a_report_serialises_as_the_command_prints_it() {
     let project = tempfile::tempdir().unwrap();
     let flow = FlowBuilder::new()
         .node("step", echo(1))
-        .output("$hier{step}.outcome.value");
+        .output("$expr{ $hier{step}.outcome.value }");
     let report = crate::run(flow.build().unwrap(), project.path()).await.unwrap();
     let written = serde_json::to_value(&report).unwrap();
     let keys: Vec<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();

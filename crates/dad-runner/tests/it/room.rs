@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dad_core::{Budget, FlowDefinition, OnError, RetryPolicy, RunStatus, Usage};
 use dad_definition::{FlowBuilder, ForEachBuilder, NodeBuilder, ParallelBuilder};
 use dad_events::pause_time_limit;
-use dad_run::driver::Descriptors;
+use dad_run::Descriptors;
 use dad_run::{Estimate, RunView};
 use dad_runner::{
     BindContext, Bound, BoundStep, FlowRunner, Node, NodeContext, NodeError, NodeOutput, RunReport, World,
