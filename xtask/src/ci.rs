@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{clients, layers, packages, profile, release, third_party, tidy};
+use crate::{api, clients, layers, packages, profile, release, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     ("tidy", tidy::run),
     ("dependencies", dependencies),
     ("documentation", documentation),
+    ("public interface", public_interface),
     ("tests", tests),
     ("each library alone", each_library_alone),
     ("features", features),
@@ -86,6 +87,11 @@ fn documentation() -> Result<(), TaskError> {
         .args(["doc", "--workspace", "--no-deps", "--locked"])
         .env("RUSTDOCFLAGS", "-D warnings");
     run_command(&mut command)
+}
+
+/// The public interface of the published crates is the recorded one.
+fn public_interface() -> Result<(), TaskError> {
+    api::run(&[])
 }
 
 /// Unit tests, integration tests, the tests of whole runs, and the examples in the documentation.

@@ -32,6 +32,7 @@ pub const FLOORS: &[(&str, &[&[&str]])] = &[
             &["forecast"],
             &["report"],
             &["error"],
+            &["set_up"],
             &["runner", "complete"],
         ],
     ),

@@ -1,13 +1,15 @@
 //! Developer tasks, started with `cargo xtask`.
 //!
 //! The checks are plain functions over data, so that their tests can show that they fail where they should:
-//! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`ci`] is
+//! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`api`] records the
+//! public interface of the published crates. [`ci`] is
 //! everything that continuous integration does, [`bench`](mod@bench)
 //! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions. [`models`] makes the
 //! facts about models that `dad-models` is built with, [`packages`] tries the published crates from outside, [`release`] checks
 //! everything that a release needs, and [`third_party`] drives the client of models against servers that
 //! others wrote.
 
+pub mod api;
 pub mod bench;
 pub mod ci;
 pub mod clients;

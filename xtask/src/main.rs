@@ -8,13 +8,15 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, clients, layers, models, packages, profile, release, third_party, tidy};
+use xtask::{api, bench, ci, clients, layers, models, packages, profile, release, third_party, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
 
   ci               everything that continuous integration does, in its order
                    --all              and what needs the registry of Python packages
+  api              the public interface of the published crates against xtask/api
+                   --update           writes it down
   clients          the official clients of the providers against the strict servers of the tests
                    --record           writes down the requests that they send
   third-party      our client at servers that others wrote (litellm, llmock), from a virtual environment below target/
@@ -49,6 +51,9 @@ Developer tasks. Usage: cargo xtask TASK
 ";
 
 fn main() -> ExitCode {
+    if let Some(code) = api::as_rustdoc() {
+        return code;
+    }
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args.as_slice() {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         ["ci", options @ ..] => ci::run(options),
         ["clients", options @ ..] => clients::run(options),
         ["third-party"] => third_party::run(),
+        ["api", options @ ..] => api::run(options),
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),

@@ -148,8 +148,8 @@ const fn exit_code_of(kind: RunErrorKind) -> u8 {
         RunErrorKind::Usage => exit_code::USAGE,
         RunErrorKind::Refused => exit_code::REFUSED,
         RunErrorKind::Damage => exit_code::DAMAGE,
-        RunErrorKind::Failure => exit_code::FAILED,
         RunErrorKind::Bug => exit_code::BUG,
+        _ => exit_code::FAILED,
     }
 }
 

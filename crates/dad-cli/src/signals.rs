@@ -89,10 +89,11 @@ fn end_children(run_dir: &Path) {
     for (path, process) in view.end_executing() {
         let became = match process {
             None => "it had no process of its own".to_owned(),
-            Some(EndedProcess { pgid, left: None }) => format!("its process group {pgid} was ended"),
+            Some(EndedProcess { pgid, left: None, .. }) => format!("its process group {pgid} was ended"),
             Some(EndedProcess {
                 pgid,
                 left: Some(reason),
+                ..
             }) => format!("its process group {pgid} was not ended, and may still execute: {reason}"),
         };
         print_line(&format!("`{path}` did not end: {became}"));

@@ -1,5 +1,6 @@
 //! Rules that decide about approvals instead of a person: the data, as definitions and configurations write it.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,8 +10,10 @@ use crate::path::PathSelector;
 
 /// Decides about steps and calls of tools without a person, or has a person asked: an entry of `approvals` in a definition or in
 /// the user's own configuration. What it says of a step has to hold together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
+#[setters(into, strip_option)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ApprovalRule {
     /// The root component of the run, such as `autocoder_root`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,8 +37,16 @@ pub struct ApprovalRule {
     pub decision: RuleDecision,
 }
 
+impl ApprovalRule {
+    /// A rule that decides so about everything; its setters restrict it.
+    #[must_use]
+    pub fn new(decision: RuleDecision) -> Self {
+        Self::default().decision(decision)
+    }
+}
+
 /// The decision of an [`ApprovalRule`]. Of several rules that hold, the most careful one counts: `deny` before `ask` before
-/// `allow`.
+/// `allow`. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleDecision {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::{format_duration, parse_duration};
@@ -17,20 +18,25 @@ use crate::duration::{format_duration, parse_duration};
 /// assert_eq!(budget.tokens, Some(200_000));
 /// assert_eq!(budget.to_string(), "cost $2, 200000 tokens, 30m 00s");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Budget {
     /// US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub cost: Option<f64>,
     /// Tokens sent and received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub tokens: Option<u64>,
     /// Model calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub calls: Option<u64>,
     /// The time for which it is driven, in seconds where it is written as a number.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
+    #[setters(into)]
     pub wall_time: Option<Duration>,
 }
 

@@ -34,9 +34,10 @@ impl Digest {
     }
 }
 
-impl From<blake3::Hash> for Digest {
-    fn from(hash: blake3::Hash) -> Self {
-        Self(hash)
+/// The bytes of a blake3 hash that was made elsewhere.
+impl From<[u8; 32]> for Digest {
+    fn from(hash: [u8; 32]) -> Self {
+        Self(hash.into())
     }
 }
 

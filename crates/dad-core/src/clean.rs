@@ -118,6 +118,7 @@ impl Redact for ErrorInfo {
 
 /// The values in a step's result, each without secrets.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct StepValues {
     /// The input that the step was given from outside.
     pub input: Option<Clean<Value>>,

@@ -2,12 +2,13 @@
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::definition::Element;
 
 /// A choice between two branches.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Conditional {
     /// For people.
     pub description: Option<String>,
@@ -23,6 +24,7 @@ pub struct Conditional {
 
 /// A loop over a list or range.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ForEach {
     /// For people.
     pub description: Option<String>,
@@ -75,6 +77,7 @@ impl Default for ForEach {
 
 /// A loop that ends by a condition.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Repeat {
     /// For people.
     pub description: Option<String>,
@@ -108,6 +111,7 @@ impl Default for Repeat {
 
 /// Elements that may run at the same time and may not refer to each other.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Parallel {
     /// For people.
     pub description: Option<String>,
@@ -117,6 +121,7 @@ pub struct Parallel {
 
 /// A function of the application, as a leaf.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Callback {
     /// The name it is registered under.
     pub function: String,
@@ -124,7 +129,18 @@ pub struct Callback {
     pub args: Value,
 }
 
-/// The consequence of more items than a loop may have iterations.
+impl Callback {
+    /// A function without arguments, by the name it is registered under.
+    #[must_use]
+    pub fn new(function: String) -> Self {
+        Self {
+            function,
+            args: Value::Object(Map::new()),
+        }
+    }
+}
+
+/// The consequence of more items than a loop may have iterations. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLimit {
@@ -146,7 +162,7 @@ impl OnLimit {
     }
 }
 
-/// The consequence if the last pass of a loop does not end it.
+/// The consequence if the last pass of a loop does not end it. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnExhausted {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use derive_setters::Setters;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -70,7 +71,7 @@ impl fmt::Debug for NodeType {
     }
 }
 
-/// Whether a definition is an agent or a flow.
+/// Whether a definition is an agent or a flow. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DefinitionKind {
@@ -130,6 +131,7 @@ impl fmt::Display for ComponentKind {
 ///
 /// Every string in `variables`, `output` and node settings is a template.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Definition {
     /// Version of the format, [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -221,6 +223,13 @@ macro_rules! definition_newtype {
                 &self.0
             }
 
+            /// The same definition with this root id.
+            #[must_use]
+            pub fn with_root_id(mut self, root_id: ElementId) -> Self {
+                self.definition_mut().root_id = Some(root_id);
+                self
+            }
+
             /// The definition as plain data, to be changed.
             pub fn definition_mut(&mut self) -> &mut Definition {
                 Arc::make_mut(&mut self.0)
@@ -278,6 +287,7 @@ impl AsRef<Definition> for Definition {
 
 /// The content of a component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ComponentBody {
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -297,6 +307,7 @@ pub struct ComponentBody {
 
 /// One element of a component.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Element {
     /// Its id, unique among its siblings also without case.
     pub id: ElementId,
@@ -304,6 +315,18 @@ pub struct Element {
     pub kind: ElementKind,
     /// The options that any element may have.
     pub options: ElementOptions,
+}
+
+impl Element {
+    /// An element without options.
+    #[must_use]
+    pub fn new(id: ElementId, kind: ElementKind) -> Self {
+        Self {
+            id,
+            kind,
+            options: ElementOptions::default(),
+        }
+    }
 }
 
 /// The kind of an element, with its own fields.
@@ -436,6 +459,7 @@ impl ComponentBody {
 
 /// A node: its type and its settings, whose strings are templates.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct NodeDefinition {
     /// The registered name of the type.
     pub node_type: NodeType,
@@ -443,8 +467,17 @@ pub struct NodeDefinition {
     pub settings: Value,
 }
 
+impl NodeDefinition {
+    /// A node of a registered type with settings, a JSON object.
+    #[must_use]
+    pub fn new(node_type: NodeType, settings: Value) -> Self {
+        Self { node_type, settings }
+    }
+}
+
 /// The options that any element may have.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ElementOptions {
     /// Events published before it executes; `node_input_required` asks for the input of a node,
     /// `component_input_required` for that of a component.
@@ -466,7 +499,8 @@ pub struct ElementOptions {
 }
 
 /// The repetition of failed attempts: exponentially longer pauses with jitter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Setters)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// All attempts, the first included.
     pub max_attempts: u32,
@@ -492,7 +526,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The consequence of an element's failure for the component around it.
+/// The consequence of an element's failure for the component around it. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
@@ -521,7 +555,7 @@ impl OnError {
     }
 }
 
-/// Whether a re-run may take an element's result from the previous run.
+/// Whether a re-run may take an element's result from the previous run. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reuse {

@@ -5,6 +5,7 @@ use std::time::Duration;
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a duration; write a number of seconds or a number with a unit: 500ms, 30s, 5m, 2h, 1d")]
+#[non_exhaustive]
 pub struct ParseDurationError(pub String);
 
 const UNITS: &[(&str, f64)] = &[

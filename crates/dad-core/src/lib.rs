@@ -37,6 +37,7 @@ mod status;
 mod suggest;
 mod text;
 mod usage;
+mod word;
 
 pub use approval_rule::{ApprovalRule, RuleDecision};
 pub use budget::{Budget, ParseBudgetError};
@@ -63,3 +64,4 @@ pub use size::{ParseSizeError, count, format_size, parse_size};
 pub use status::{RunStatus, StepStatus};
 pub use suggest::nearest;
 pub use usage::{Usage, format_dollars};
+pub use word::UnknownWord;

@@ -20,6 +20,7 @@ pub struct HierarchyPath(Arc<str>);
 /// Why a text is not a [`HierarchyPath`] or [`PathSelector`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` is not a hierarchy path: {reason}")]
+#[non_exhaustive]
 pub struct PathError {
     /// The refused text.
     pub path: String,
@@ -28,7 +29,7 @@ pub struct PathError {
     pub reason: IdError,
 }
 
-/// One segment of a [`HierarchyPath`], recognised by its form.
+/// One segment of a [`HierarchyPath`], recognised by its form. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segment<'a> {
     /// The id of an element.

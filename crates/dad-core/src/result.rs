@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::canonical::Digest;
-use crate::definition::ComponentKind;
+use crate::definition::{ComponentKind, NodeType};
 use crate::fingerprint::Fingerprint;
 use crate::path::HierarchyPath;
 use crate::status::StepStatus;
@@ -13,6 +13,7 @@ use crate::usage::Usage;
 
 /// An error, as it is recorded in files and reported to handlers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ErrorInfo {
     /// A stable word for programs, such as `command_failed`.
     pub code: String,
@@ -77,6 +78,7 @@ impl std::error::Error for ErrorInfo {}
 
 /// A file of a step as its journal record names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ArtifactRef {
     /// Path relative to the directory of the step, with `/` between segments.
     pub name: String,
@@ -86,10 +88,22 @@ pub struct ArtifactRef {
     pub blake3: Digest,
 }
 
+impl ArtifactRef {
+    /// A file by its name in the directory of the step, its length in bytes and its digest.
+    pub fn new(name: impl Into<String>, len: u64, blake3: Digest) -> Self {
+        Self {
+            name: name.into(),
+            len,
+            blake3,
+        }
+    }
+}
+
 /// The content of a step's `result.json`.
 ///
 /// The field names are those of the original system, whose readers keep working; what it had no name for is added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepResult {
     /// Version of this format.
     pub schema_version: u32,
@@ -149,6 +163,40 @@ impl StepResult {
     /// The version of the format of `result.json`.
     pub const FORMAT: u32 = 2;
 
+    /// The result of the first attempt of a node at `path`, without values, times and consumption.
+    ///
+    /// Its identifier is the last segment of the path.
+    #[must_use]
+    pub fn new(
+        path: HierarchyPath,
+        node_type: &NodeType,
+        execution_status: StepStatus,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            schema_version: Self::FORMAT,
+            executable_type: "flow_node".to_owned(),
+            node_identifier: path.leaf().to_owned(),
+            node_type: node_type.to_string(),
+            path,
+            execution_status,
+            input: None,
+            settings: None,
+            output: None,
+            outcome: None,
+            error: None,
+            attempt: 1,
+            fingerprint: None,
+            created_at,
+            started_at: None,
+            completed_at: None,
+            usage_cost: None,
+            usage_prompt_tokens: None,
+            usage_completion_tokens: None,
+            usage_total_tokens: None,
+        }
+    }
+
     /// Sets the usage fields; left out when nothing was consumed.
     pub fn set_usage(&mut self, usage: &Usage) {
         if usage.is_zero() {
@@ -193,6 +241,7 @@ impl StepResult {
 
 /// The numbers of steps by the status that they ended with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StatusCounts {
     /// Ended well, reused ones included.
     pub completed: u64,
@@ -243,6 +292,7 @@ impl StatusCounts {
 
 /// One of the first steps of a component that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FirstFailure {
     /// The step.
     pub path: HierarchyPath,
@@ -250,9 +300,18 @@ pub struct FirstFailure {
     pub error: ErrorInfo,
 }
 
+impl FirstFailure {
+    /// A step that failed, and why.
+    #[must_use]
+    pub fn new(path: HierarchyPath, error: ErrorInfo) -> Self {
+        Self { path, error }
+    }
+}
+
 /// The content of `component_result.json`: a projection of the journal whose size does not grow with the number of
 /// children.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ComponentResult {
     /// Version of this format.
     pub schema_version: u32,
@@ -298,4 +357,33 @@ pub struct ComponentResult {
 impl ComponentResult {
     /// The version of the format of `component_result.json`.
     pub const FORMAT: u32 = 1;
+
+    /// The result of a component at `path`, without steps.
+    #[must_use]
+    pub fn new(
+        path: HierarchyPath,
+        executable_type: ComponentKind,
+        execution_status: StepStatus,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            schema_version: Self::FORMAT,
+            component_id: path.leaf().to_owned(),
+            path,
+            executable_type,
+            is_rerun: false,
+            start_hierarchy_path: None,
+            execution_status,
+            iterations: None,
+            branch: None,
+            counts: StatusCounts::default(),
+            first_failures: Vec::new(),
+            created_at,
+            completed_at: None,
+            agg_usage_cost: None,
+            agg_usage_prompt_tokens: 0,
+            agg_usage_completion_tokens: 0,
+            agg_usage_total_tokens: 0,
+        }
+    }
 }

@@ -17,7 +17,7 @@ const MAX_RUN_ID_LENGTH: usize = 200;
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(Arc<str>);
 
-/// Whether a run started afresh or from another run.
+/// Whether a run started afresh or from another run. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {

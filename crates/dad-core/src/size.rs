@@ -3,6 +3,7 @@
 /// Why a text is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a size; write a number with a unit: 500MB, 1.5GB, 200KiB")]
+#[non_exhaustive]
 pub struct ParseSizeError(pub String);
 
 const UNITS: &[(&str, u64)] = &[

@@ -1,8 +1,11 @@
 //! Statuses of runs and steps.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::word::UnknownWord;
 
 /// The status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +51,24 @@ impl RunStatus {
 impl fmt::Display for RunStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Reads the word of a status that this version knows.
+impl FromStr for RunStatus {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        const ALL: &[RunStatus] = &[
+            RunStatus::Initialized,
+            RunStatus::Running,
+            RunStatus::Interrupted,
+            RunStatus::Waiting,
+            RunStatus::Completed,
+            RunStatus::Failed,
+            RunStatus::Cancelled,
+        ];
+        UnknownWord::find(word, "status of a run", ALL)
     }
 }
 
@@ -110,5 +131,65 @@ impl StepStatus {
 impl fmt::Display for StepStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Reads the word of a status that this version knows.
+impl FromStr for StepStatus {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        const ALL: &[StepStatus] = &[
+            StepStatus::Pending,
+            StepStatus::Running,
+            StepStatus::Waiting,
+            StepStatus::Completed,
+            StepStatus::Failed,
+            StepStatus::TimedOut,
+            StepStatus::Cancelled,
+            StepStatus::Skipped,
+        ];
+        UnknownWord::find(word, "status of a step", ALL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_from_its_word() {
+        for word in [
+            "initialized",
+            "running",
+            "interrupted",
+            "waiting",
+            "completed",
+            "failed",
+            "cancelled",
+        ] {
+            assert_eq!(word.parse::<RunStatus>().unwrap().as_str(), word);
+        }
+        for word in [
+            "pending",
+            "running",
+            "waiting",
+            "completed",
+            "failed",
+            "timed_out",
+            "cancelled",
+            "skipped",
+        ] {
+            assert_eq!(word.parse::<StepStatus>().unwrap().as_str(), word);
+        }
+        let error = "TimedOut".parse::<StepStatus>().unwrap_err().to_string();
+        assert!(
+            error.contains("`TimedOut`") && error.contains("timed_out"),
+            "{error}"
+        );
+        assert!(
+            "unknown".parse::<RunStatus>().is_err(),
+            "a newer version's word is not known"
+        );
     }
 }

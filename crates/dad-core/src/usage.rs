@@ -2,6 +2,7 @@
 
 use std::ops::{AddAssign, SubAssign};
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::size::count;
@@ -10,7 +11,8 @@ use crate::size::count;
 ///
 /// `cost` is what the provider charges, in US dollars; `None` where a price is unknown. Once a part with an unknown
 /// price is added, the sum stays a lower bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct Usage {
     /// Model calls made.
     #[serde(default)]
@@ -35,6 +37,7 @@ pub struct Usage {
     pub reasoning_tokens: u64,
     /// US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub cost: Option<f64>,
     /// Model calls that were answered from recorded exchanges: they cost nothing and count nowhere else.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use dad_core::{ApprovalRule, HierarchyPath, NodeType, RuleDecision, has_mask};
+use derive_setters::Setters;
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::Value;
 
 /// An execution that is about to begin.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct Intended<'a> {
     /// The root component of the run.
     pub agent: &'a str,
@@ -21,6 +24,21 @@ pub struct Intended<'a> {
     pub arguments: &'a Value,
     /// The execution that the call of a tool leads to: the type of the node, and its settings.
     pub target: Option<(&'a NodeType, &'a Value)>,
+}
+
+impl<'a> Intended<'a> {
+    /// The entering of a component with these variables, or the execution of a step whose node and settings are set afterwards.
+    #[must_use]
+    pub fn new(agent: &'a str, path: &'a HierarchyPath, arguments: &'a Value) -> Self {
+        Self {
+            agent,
+            path,
+            node: None,
+            tool: None,
+            arguments,
+            target: None,
+        }
+    }
 }
 
 /// A rule that can be compared.
@@ -39,7 +57,7 @@ pub struct Intended<'a> {
 /// let path = "a_root.main.ask".parse()?;
 /// let holds = |command| {
 ///     let arguments = json!({ "command": command });
-///     rule.holds(&Intended { agent: "a_root", path: &path, node: None, tool: Some("run"), arguments: &arguments, target: None })
+///     rule.holds(&Intended::new("a_root", &path, &arguments).tool("run"))
 /// };
 /// assert!(holds(json!(["cargo", "test", "--quiet"])));
 /// assert!(!holds(json!(["cargo", "tests"])) && !holds(json!("cargo test; rm -rf /")));

@@ -33,13 +33,23 @@ pub trait NodeTypes: Any + Send + Sync {
 
 /// The facts about a function of the application that are known without calling it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CallbackInfo {
     /// JSON Schema of its arguments, as `schemars` makes it.
     pub args_schema: Value,
 }
 
+impl CallbackInfo {
+    /// A function whose arguments have this JSON Schema.
+    #[must_use]
+    pub fn new(args_schema: Value) -> Self {
+        Self { args_schema }
+    }
+}
+
 /// The facts about a node type that are known without executing it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NodeTypeInfo {
     /// The hand-kept version of the node's behaviour, part of every fingerprint.
     pub version: u32,
@@ -57,6 +67,7 @@ pub struct NodeTypeInfo {
 
 /// The result of looking at settings before they are rendered.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Compiled {
     /// Problems that only the text of the definition shows, such as a template where none may stand.
     pub problems: Vec<SettingsProblem>,
@@ -75,6 +86,7 @@ pub struct Compiled {
 /// Some settings of a node type that stand in those of another one, such as what a definition fixes of a tool. They are checked
 /// as that type's; what they lack is given later.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NestedSettings {
     /// Their place, such as `model_call_config.tools[0].settings`.
     pub place: String,
@@ -82,9 +94,21 @@ pub struct NestedSettings {
     pub node_type: NodeType,
 }
 
+impl NestedSettings {
+    /// Settings of a type at a place.
+    #[must_use]
+    pub fn new(place: impl Into<String>, node_type: NodeType) -> Self {
+        Self {
+            place: place.into(),
+            node_type,
+        }
+    }
+}
+
 /// A compiled form of settings. It is kept beside them and never becomes part of them, so that no input, model or file can
 /// give one.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Prepared<V = Value> {
     /// The part that does not depend on templates, in a type of the node's own.
     pub found: Arc<dyn Any + Send + Sync>,
@@ -92,8 +116,16 @@ pub struct Prepared<V = Value> {
     pub values: V,
 }
 
+impl<V> Prepared<V> {
+    /// A compiled form that holds `found`, with values that are rendered in the scope of the settings.
+    pub fn new(found: Arc<dyn Any + Send + Sync>, values: V) -> Self {
+        Self { found, values }
+    }
+}
+
 /// Something wrong with the settings of a node that only its type can know.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SettingsProblem {
     /// The place in the settings, such as `commands[0]`.
     pub place: String,
@@ -106,6 +138,23 @@ pub struct SettingsProblem {
 }
 
 impl SettingsProblem {
+    /// Something wrong at `place`; `code` is a stable word for programs, `message` a lowercase fragment without a full stop.
+    pub fn new(place: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            code,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same problem with the right form.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
     /// The code of a setting that is known but refused. Nothing else is said of its place.
     pub const UNSUPPORTED: &'static str = "unsupported_setting";
 

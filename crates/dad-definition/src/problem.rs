@@ -17,6 +17,7 @@ pub const MAX_PROBLEMS: usize = 100;
 /// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Severity {
     /// The definition cannot be used.
     Error,

@@ -20,6 +20,7 @@ pub(crate) const COMPONENT_INPUT_REQUIRED: &str = "component_input_required";
 
 /// A definition that was checked and made ready to run: templates parsed, `$hier` references resolved.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Program {
     /// The definition that was compiled.
     pub definition: Arc<Definition>,

@@ -6,6 +6,7 @@ use crate::program::Program;
 
 /// The target of a selector: a place in the definition and the iterations of the loops around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Selected {
     /// The place in the definition; without iterations.
     pub path: HierarchyPath,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::fit::Fit;
 use crate::place::{Place, Step};
 
-/// A JSON value whose strings are templates.
+/// A JSON value whose strings are templates. A closed set.
 #[derive(Clone, Debug)]
 pub enum TemplateTree {
     /// A value without a template in it; escapes are already undone.

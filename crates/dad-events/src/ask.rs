@@ -173,6 +173,7 @@ macro_rules! question {
 }
 
 /// The question of a node for its input.
+#[non_exhaustive]
 pub struct NodeInputRequired {
     /// The run.
     pub run: Arc<RunInfo>,
@@ -241,6 +242,7 @@ impl NodeInputRequiredEvent {
 }
 
 /// The question of a component for its input.
+#[non_exhaustive]
 pub struct ComponentInputRequired {
     /// The run.
     pub run: Arc<RunInfo>,
@@ -306,6 +308,7 @@ impl ComponentInputRequiredEvent {
 }
 
 /// The question for approval of a step or component.
+#[non_exhaustive]
 pub struct ApprovalRequired {
     /// The run.
     pub run: Arc<RunInfo>,

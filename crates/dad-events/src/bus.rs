@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use derive_setters::Setters;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use parking_lot::Mutex;
@@ -22,7 +23,8 @@ use crate::subscription::{Delivery, Feed, Subscription};
 use crate::time_limit::TimeLimit;
 
 /// Limits of a bus.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[non_exhaustive]
 pub struct EventBusConfig {
     /// The time that one handler has to answer a question, not counted while it waits for a person
     /// ([`pause_time_limit`](crate::pause_time_limit)).
@@ -207,12 +209,12 @@ impl EventBus {
     /// Puts a question to the handlers in the order of their registration until one answers. A handler that fails,
     /// panics or thinks too long is named in the log and the next one is asked.
     pub async fn ask<Q: Question>(&self, question: &Q) {
-        self.ask_telling(question, &Notify::new()).await;
+        self.ask_telling(question, &|| {}).await;
     }
 
-    /// As [`ask`](Self::ask), and notifies `person_asked` once a handler asks a person, as
+    /// As [`ask`](Self::ask), and calls `person_asked` once a handler asks a person, as
     /// [`pause_time_limit`](crate::pause_time_limit) says.
-    pub async fn ask_telling<Q: Question>(&self, question: &Q, person_asked: &Notify) {
+    pub async fn ask_telling<Q: Question>(&self, question: &Q, person_asked: &(dyn Fn() + Sync)) {
         if let (Some(observers), false) = (&self.observers, Q::handlers(&self.asks).is_empty()) {
             // The handler that asks has seen everything before.
             observers.wait_until_backlog_at_most(0).await;
@@ -284,12 +286,16 @@ impl std::fmt::Debug for EventBus {
 }
 
 /// Waits for a handler, but no longer than `limit`; `None` if it has not returned by then.
-async fn within<F: Future>(limit: Duration, handler: F, person_asked: &Notify) -> Option<F::Output> {
+async fn within<F: Future>(
+    limit: Duration,
+    handler: F,
+    person_asked: &(dyn Fn() + Sync),
+) -> Option<F::Output> {
     let limit = TimeLimit::new(limit);
     // A handler lets its limit stand still when it asks a person.
     let telling = async {
         limit.paused().await;
-        person_asked.notify_one();
+        person_asked();
         std::future::pending::<std::convert::Infallible>().await
     };
     let (handler, run_out) = (pin!(limit.scope(handler)), pin!(limit.run_out()));

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dad_core::{
     ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, SecretRegistry,
-    StatusCounts, StepStatus, Timestamp, Usage,
+    StatusCounts, StepStatus, Timestamp, UnknownWord, Usage,
 };
+use derive_setters::Setters;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::ask::{AskError, settings_as};
@@ -18,7 +21,8 @@ use crate::handler::EventPayload;
 use crate::reader::ResultReader;
 
 /// The kinds of events, by the names they have in `pre_events` and in the original system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventType {
     /// A node asks for its input.
@@ -80,8 +84,34 @@ impl fmt::Display for EventType {
     }
 }
 
+impl FromStr for EventType {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        const ALL: &[EventType] = &[
+            EventType::NodeInputRequired,
+            EventType::ComponentInputRequired,
+            EventType::ApprovalRequired,
+            EventType::NodeExecutionStarted,
+            EventType::NodeExecutionCompleted,
+            EventType::NodeExecutionFailed,
+            EventType::ComponentExecutionStarted,
+            EventType::ComponentExecutionCompleted,
+            EventType::ComponentExecutionFailed,
+            EventType::RunStarted,
+            EventType::RunCompleted,
+            EventType::RunFailed,
+            EventType::TraceUpdate,
+            EventType::Custom,
+        ];
+        UnknownWord::find(word, "type of an event", ALL)
+    }
+}
+
 /// The run that an event belongs to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[setters(strip_option)]
+#[non_exhaustive]
 pub struct RunInfo {
     /// The id of the run.
     pub run_id: RunId,
@@ -102,6 +132,21 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
+    /// A run that one process drives, without secrets and without a reader of its results. Both directories are absolute.
+    #[must_use]
+    pub fn new(run_id: RunId, root_id: ElementId, run_dir: PathBuf, trace_dir: PathBuf) -> Self {
+        Self {
+            run_id,
+            root_id,
+            run_dir,
+            trace_dir,
+            session: 1,
+            previous_run_id: None,
+            secrets: SecretRegistry::new(),
+            reader: ResultReader::default(),
+        }
+    }
+
     /// The path of its root component.
     #[must_use]
     pub fn root_path(&self) -> HierarchyPath {
@@ -109,8 +154,15 @@ impl RunInfo {
     }
 }
 
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
 /// Something that happened in a run.
+///
+/// It serialises to the form of `docs/format/event.schema.json`, which names the run by its id.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Event {
     /// The number of its journal record, `None` if it has none.
     pub seq: Option<u64>,
@@ -120,6 +172,14 @@ pub struct Event {
     pub run: Arc<RunInfo>,
     /// The event itself.
     pub body: EventBody,
+}
+
+impl Event {
+    /// An event of a run; `seq` is the number of its journal record, if it has one.
+    #[must_use]
+    pub fn new(seq: Option<u64>, at: Timestamp, run: Arc<RunInfo>, body: EventBody) -> Self {
+        Self { seq, at, run, body }
+    }
 }
 
 impl Event {
@@ -200,8 +260,32 @@ impl Event {
     }
 }
 
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            event: EventType,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            seq: Option<u64>,
+            at: Timestamp,
+            run_id: &'a RunId,
+            #[serde(flatten)]
+            body: &'a EventBody,
+        }
+        let written = Written {
+            event: self.event_type(),
+            seq: self.seq,
+            at: self.at,
+            run_id: &self.run.run_id,
+            body: &self.body,
+        };
+        written.serialize(serializer)
+    }
+}
+
 /// The event itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventBody {
     /// A process begins to drive the run.
@@ -227,33 +311,67 @@ pub enum EventBody {
 }
 
 /// A process begins to drive the run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Setters)]
+#[non_exhaustive]
 pub struct RunStarted {
     /// Whether the run had been started before.
     pub resumed: bool,
     /// The number of steps in the definition, loops not unrolled.
     pub steps: usize,
     /// For a re-run: what is reused and what executes, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub plan: Option<String>,
 }
 
+impl RunStarted {
+    /// The start of a run whose definition has so many steps.
+    #[must_use]
+    pub fn new(steps: usize) -> Self {
+        Self {
+            resumed: false,
+            steps,
+            plan: None,
+        }
+    }
+}
+
 /// The run is sealed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Setters)]
+#[non_exhaustive]
 pub struct RunEnded {
     /// The status that it ended with.
     pub status: RunStatus,
     /// Why, if not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub error: Option<ErrorInfo>,
     /// The numbers of its steps by status.
     pub counts: StatusCounts,
     /// The consumption of its executed steps.
     pub usage: Usage,
     /// Since this process began to drive it.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
 }
 
+impl RunEnded {
+    /// The end of a run without steps.
+    #[must_use]
+    pub fn new(status: RunStatus) -> Self {
+        Self {
+            status,
+            error: None,
+            counts: StatusCounts::default(),
+            usage: Usage::default(),
+            duration: Duration::ZERO,
+        }
+    }
+}
+
 /// A component is entered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ComponentStarted {
     /// Its place.
     pub path: HierarchyPath,
@@ -261,8 +379,17 @@ pub struct ComponentStarted {
     pub kind: ComponentKind,
 }
 
+impl ComponentStarted {
+    /// The start of the component at `path`.
+    #[must_use]
+    pub fn new(path: HierarchyPath, kind: ComponentKind) -> Self {
+        Self { path, kind }
+    }
+}
+
 /// A component is left.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Setters)]
+#[non_exhaustive]
 pub struct ComponentEnded {
     /// Its place.
     pub path: HierarchyPath,
@@ -275,13 +402,33 @@ pub struct ComponentEnded {
     /// The consumption of its executed steps.
     pub usage: Usage,
     /// Since it was entered.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
     /// Why it ended otherwise than well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub error: Option<ErrorInfo>,
 }
 
+impl ComponentEnded {
+    /// The end of the component at `path`, without steps.
+    #[must_use]
+    pub fn new(path: HierarchyPath, kind: ComponentKind, status: StepStatus) -> Self {
+        Self {
+            path,
+            kind,
+            status,
+            counts: StatusCounts::default(),
+            usage: Usage::default(),
+            duration: Duration::ZERO,
+            error: None,
+        }
+    }
+}
+
 /// A step begins to execute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct StepStarted {
     /// Its place.
     pub path: HierarchyPath,
@@ -291,8 +438,21 @@ pub struct StepStarted {
     pub attempt: u32,
 }
 
+impl StepStarted {
+    /// The start of an attempt, numbered from 1, of the step at `path`.
+    #[must_use]
+    pub fn new(path: HierarchyPath, node_type: NodeType, attempt: u32) -> Self {
+        Self {
+            path,
+            node_type,
+            attempt,
+        }
+    }
+}
+
 /// An attempt failed and another will follow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct AttemptFailed {
     /// Its place.
     pub path: HierarchyPath,
@@ -304,8 +464,22 @@ pub struct AttemptFailed {
     pub retry_at: Timestamp,
 }
 
+impl AttemptFailed {
+    /// The failure of an attempt, numbered from 1, and the time of the next one.
+    #[must_use]
+    pub fn new(path: HierarchyPath, attempt: u32, error: ErrorInfo, retry_at: Timestamp) -> Self {
+        Self {
+            path,
+            attempt,
+            error,
+            retry_at,
+        }
+    }
+}
+
 /// A step or component asks what can be answered from outside: no handler answers, or one of them asks a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Setters)]
+#[non_exhaustive]
 pub struct QuestionAsked {
     /// Whether a handler asks a person for it now.
     pub at_prompt: bool,
@@ -317,13 +491,35 @@ pub struct QuestionAsked {
     pub kind: QuestionKind,
 }
 
+impl QuestionAsked {
+    /// A question that no handler answers.
+    #[must_use]
+    pub fn new(id: String, path: HierarchyPath, kind: QuestionKind) -> Self {
+        Self {
+            at_prompt: false,
+            id,
+            path,
+            kind,
+        }
+    }
+}
+
 /// A piece of a text, as it arrives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct TextStreamed {
     /// The step.
     pub path: HierarchyPath,
     /// The piece, without secrets.
     pub text: String,
+}
+
+impl TextStreamed {
+    /// A piece of the text of the step at `path`, without secrets.
+    #[must_use]
+    pub fn new(path: HierarchyPath, text: String) -> Self {
+        Self { path, text }
+    }
 }
 
 /// The kind of answer to a question.
@@ -361,6 +557,7 @@ impl fmt::Display for QuestionKind {
 
 /// The origin of a reused result.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct Origin {
     /// The run that executed the step.
     pub run_id: RunId,
@@ -368,8 +565,17 @@ pub struct Origin {
     pub path: HierarchyPath,
 }
 
+impl Origin {
+    /// The step at `path` of a run.
+    #[must_use]
+    pub fn new(run_id: RunId, path: HierarchyPath) -> Self {
+        Self { run_id, path }
+    }
+}
+
 /// A step ended; its files are in place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Setters)]
+#[non_exhaustive]
 pub struct StepEnded {
     /// Its place.
     pub path: HierarchyPath,
@@ -380,19 +586,48 @@ pub struct StepEnded {
     /// The number of its last attempt, from 1.
     pub attempt: u32,
     /// Of that attempt.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
     /// Its consumption; nothing if reused.
     pub usage: Usage,
     /// The run its result was taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub reused_from: Option<Origin>,
     /// The run its result was taken from, with a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub edited_from: Option<Origin>,
     /// Its work, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub summary: Option<String>,
     /// Why it ended otherwise than well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub error: Option<ErrorInfo>,
     /// The directory of its files, absolute.
     pub dir: PathBuf,
+}
+
+impl StepEnded {
+    /// The end of the first attempt of the step at `path`, whose files are in `dir`, an absolute directory.
+    #[must_use]
+    pub fn new(path: HierarchyPath, node_type: NodeType, status: StepStatus, dir: PathBuf) -> Self {
+        Self {
+            path,
+            node_type,
+            status,
+            attempt: 1,
+            duration: Duration::ZERO,
+            usage: Usage::default(),
+            reused_from: None,
+            edited_from: None,
+            summary: None,
+            error: None,
+            dir,
+        }
+    }
 }
 
 impl StepEnded {
@@ -413,14 +648,29 @@ impl StepEnded {
 }
 
 /// An event of the application.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Setters)]
+#[non_exhaustive]
 pub struct Custom {
     /// Its name.
     pub name: String,
     /// The path of the step or component that published it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub path: Option<HierarchyPath>,
     /// Its payload.
     pub payload: Value,
+}
+
+impl Custom {
+    /// An event of the application about the whole run.
+    #[must_use]
+    pub fn new(name: impl Into<String>, payload: Value) -> Self {
+        Self {
+            name: name.into(),
+            path: None,
+            payload,
+        }
+    }
 }
 
 macro_rules! typed_event {

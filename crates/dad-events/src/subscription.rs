@@ -17,6 +17,7 @@ pub struct Subscription {
 
 /// An item of a subscription.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Delivery {
     /// The next event.
     Event(Arc<Event>),

@@ -18,6 +18,7 @@ use crate::{Dir, Durability, FsResult, Share};
 
 /// The attributes of a file or directory, as far as the system knows such things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attributes {
     /// Permission bits: of a file the lowest nine, of a directory with those for groups and for sticky names.
     pub mode: Option<u32>,

@@ -8,6 +8,7 @@ use crate::patience::is_out_of_descriptors;
 /// A file operation that failed: what was tried, on what, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} `{}`", path.display())]
+#[non_exhaustive]
 pub struct FsError {
     /// The attempted operation, as a verb.
     pub operation: &'static str,
@@ -21,7 +22,8 @@ pub struct FsError {
 pub type FsResult<T> = Result<T, FsError>;
 
 impl FsError {
-    pub(crate) fn new(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+    /// An operation, as a verb, that failed on a file or directory.
+    pub fn new(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self {
             operation,
             path: path.into(),

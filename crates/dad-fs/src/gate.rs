@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One change of the file system that is about to be made.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Operation<'a> {
     /// Its number, from 0, among all operations that passed the gate.
     pub number: u64,
@@ -34,7 +35,7 @@ impl Place<'_> {
     }
 }
 
-/// The change that an operation makes to the file system.
+/// The change that an operation makes to the file system. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// Makes a directory, and those above it that are missing.
@@ -80,6 +81,7 @@ impl Change<'_> {
 
 /// The failure of an operation in a test.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Fault {
     /// Nothing of it happens, and this is reported as if the operating system had given it.
     Refused(io::Error),

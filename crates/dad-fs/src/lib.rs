@@ -41,7 +41,15 @@ pub use look::Look;
 pub use scratch::ScratchDir;
 pub use share::Share;
 
-/// The kind of crash that a finished write survives.
+/// The kind of crash that a finished write survives. A closed set.
+///
+/// ```
+/// use dad_fs::Durability;
+///
+/// assert_eq!("disk".parse(), Ok(Durability::Disk));
+/// let error = "never".parse::<Durability>().unwrap_err();
+/// assert_eq!(error.to_string(), "`never` is no durability; there are process, disk");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The end of the process, however it comes; not a loss of power.
@@ -49,4 +57,38 @@ pub enum Durability {
     Process,
     /// A loss of power too: files, then directories are synced before the write counts as done.
     Disk,
+}
+
+impl Durability {
+    /// The word used in files and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+impl std::fmt::Display for Durability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that names no [`Durability`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no durability; there are process, disk")]
+#[non_exhaustive]
+pub struct ParseDurabilityError(pub String);
+
+impl std::str::FromStr for Durability {
+    type Err = ParseDurabilityError;
+
+    fn from_str(word: &str) -> Result<Self, ParseDurabilityError> {
+        let found = [Self::Process, Self::Disk]
+            .into_iter()
+            .find(|one| one.as_str() == word);
+        found.ok_or_else(|| ParseDurabilityError(word.to_owned()))
+    }
 }

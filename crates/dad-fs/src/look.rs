@@ -14,6 +14,7 @@ use crate::patience::patiently;
 
 /// The facts about an entry that can be read without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Look {
     /// The kind of the entry; symbolic links are not followed.
     pub kind: EntryKind,

@@ -4,7 +4,7 @@ use cap_std::fs::{Dir as CapDir, DirBuilder, OpenOptions};
 
 /// Which users of the machine may read the files and directories that are made below a [`Dir`](crate::Dir). The umask of the
 /// process takes further rights away and adds none. On Windows, where new files have the rights of their directory, all are
-/// alike.
+/// alike. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Share {
     /// The user of the process: directories of mode 0700, files of 0600.

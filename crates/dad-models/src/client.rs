@@ -11,6 +11,7 @@ use crate::error::ModelError;
 use crate::price::Price;
 use crate::request::{ModelOptions, ModelRequest};
 use crate::response::ModelResponse;
+use derive_setters::Setters;
 
 /// Is given the text of an answer while it arrives, piece by piece.
 pub type OnText<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -157,17 +158,21 @@ impl std::fmt::Debug for Models {
 }
 
 /// Which call of a run this is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct CallContext {
     /// The step that asks.
     pub path: HierarchyPath,
     /// Its call, from 1.
     pub number: u32,
     /// By which a provider can recognise a repetition.
+    #[setters(into)]
     pub idempotency_key: String,
     /// The longest answer that the budgets allow, in tokens.
+    #[setters(into)]
     pub max_output_tokens: Option<u32>,
     /// The longest time that the call may take once it is made.
+    #[setters(into)]
     pub timeout: Option<Duration>,
     /// The machines and directories in which the run and those before it were driven: the parts of a request that may
     /// differ.

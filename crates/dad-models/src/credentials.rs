@@ -146,6 +146,10 @@ fn unreadable(error: SecretError) -> ModelError {
             path: file.clone(),
             reason: error.to_string(),
         },
+        other => ModelError::Unreadable {
+            path: "credentials".into(),
+            reason: other.to_string(),
+        },
     }
 }
 

@@ -420,10 +420,7 @@ impl ModelError {
             Self::Answer { usage, .. } => *usage,
             Self::Cut { .. } | Self::TimedOut { .. } | Self::Silent { .. } | Self::TooLong { .. } => None,
             Self::Status { usage, .. } => *usage,
-            Self::Redirected { .. } => Some(Usage {
-                calls: 1,
-                ..Usage::default()
-            }),
+            Self::Redirected { .. } => Some(Usage::default().calls(1)),
             _ => Some(Usage::default()),
         }
     }

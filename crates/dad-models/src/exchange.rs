@@ -285,10 +285,7 @@ impl Exchange<'_> {
         ModelError::Answer {
             model: self.model().to_owned(),
             reason: format!("it is {}; check its `base_url`", text_of_page(page)),
-            usage: Some(Usage {
-                calls: 1,
-                ..Usage::default()
-            }),
+            usage: Some(Usage::default().calls(1)),
             may_differ: false,
         }
     }

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use derive_setters::Setters;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -14,23 +15,29 @@ use tokio::time::{Instant, sleep, sleep_until};
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Limits of a client, for all runs that are given it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Limits {
     /// The largest number of calls at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub max_concurrency: Option<usize>,
     /// The largest number of calls that begin within a minute; they are spread over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub requests_per_minute: Option<u32>,
     /// Seconds that a server may take to be connected; 10 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub connect_timeout: Option<NonZeroU64>,
     /// Seconds that a server may send nothing, before its answer and within it; 600 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub idle_timeout: Option<NonZeroU64>,
     /// The largest size of an answer, in MiB; 128 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub answer_mib: Option<NonZeroU64>,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A kind of token that has no price of its own costs what the tokens around it cost: cached input as input, reasoning as output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Rates {
     /// Tokens sent.
     pub input: f64,
@@ -39,6 +40,7 @@ pub struct Rates {
 /// Prices of the service tiers that cost more or less than the usual one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tiers {
     /// Answered before others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +56,7 @@ pub struct Tiers {
 /// Prices of calls that send more than some number of tokens. They hold for all tokens of such a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LongContext {
     /// The largest number of tokens sent that the usual prices hold for.
     pub above: u64,
@@ -71,7 +74,7 @@ pub struct LongContext {
 /// use dad_models::Price;
 ///
 /// let price = Price::new(5.0, 25.0);
-/// let usage = Usage { prompt_tokens: 200_000, completion_tokens: 10_000, ..Usage::default() };
+/// let usage = Usage::default().prompt_tokens(200_000).completion_tokens(10_000);
 /// assert_eq!(price.cost(&usage), 1.25);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -331,17 +334,14 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// The usage of a call with these tokens.
     pub(crate) fn usage(&self, price: Option<&Price>, tier: Option<&str>) -> Usage {
-        Usage {
-            calls: 1,
-            prompt_tokens: self.input,
-            completion_tokens: self.output,
-            // Not every provider adds up.
-            total_tokens: self.total.max(self.input.saturating_add(self.output)),
-            cached_tokens: self.cached,
-            cache_write_tokens: self.cache_write.saturating_add(self.cache_write_long),
-            reasoning_tokens: self.reasoning,
-            cost: price.map(|price| price.cost_of(self, tier)),
-            ..Usage::default()
-        }
+        Usage::default()
+            .calls(1)
+            .prompt_tokens(self.input)
+            .completion_tokens(self.output)
+            .total_tokens(self.total.max(self.input.saturating_add(self.output)))
+            .cached_tokens(self.cached)
+            .cache_write_tokens(self.cache_write.saturating_add(self.cache_write_long))
+            .reasoning_tokens(self.reasoning)
+            .cost(price.map(|price| price.cost_of(self, tier)))
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::{Digest, HierarchyPath, Usage};
 use dad_run::layout::MEMO;
-use dad_run::{MemoLine, Normaliser, RunView};
+use dad_run::reuse::Normaliser;
+use dad_run::{MemoLine, RunView};
 use parking_lot::Mutex;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
@@ -56,6 +57,7 @@ struct Cassette {
 
 /// Says that an answer was recorded, and how much its request differed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReplayNote {
     /// The directory of recorded exchanges.
     pub cassette: PathBuf,
@@ -233,10 +235,7 @@ impl ModelClient for ReplayClient {
             Source::Run(recorded) => recorded.answer(request, call),
         }?;
         // What it took was paid for where it was recorded.
-        response.usage = Usage {
-            replayed: 1,
-            ..Usage::default()
-        };
+        response.usage = Usage::default().replayed(1);
         Ok(response)
     }
 

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use dad_core::Digest;
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::catalog::Protocol;
 
 /// A request to a model. Two requests are the same if their canonical JSON is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct ModelRequest {
     /// `provider/model`, or a name of `.dhenara/models.yaml`.
+    #[setters(into)]
     pub model: String,
     /// Instructions that stand before the conversation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -23,11 +26,25 @@ pub struct ModelRequest {
     pub options: ModelOptions,
 }
 
+impl ModelRequest {
+    /// A request to a model, by `provider/model` or a name of `.dhenara/models.yaml`; the last message is the prompt.
+    pub fn new(model: impl Into<String>, messages: impl Into<Vec<Message>>) -> Self {
+        Self {
+            model: model.into(),
+            system: Vec::new(),
+            messages: messages.into(),
+            options: ModelOptions::default(),
+        }
+    }
+}
+
 /// An instruction. Without a mark it is written as its text alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Setters)]
 #[serde(from = "WrittenInstruction", into = "WrittenInstruction")]
+#[non_exhaustive]
 pub struct Instruction {
     /// The text.
+    #[setters(into)]
     pub text: String,
     /// Whether the provider keeps what stands up to the end of this instruction in its cache, where it takes such marks.
     pub cache: bool,
@@ -73,11 +90,13 @@ impl From<&str> for Instruction {
 }
 
 /// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct Message {
     /// Whose message it is.
     pub role: Role,
     /// The text.
+    #[setters(into)]
     pub text: String,
     /// Files and images that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -87,6 +106,7 @@ pub struct Message {
     pub tool_calls: Vec<ToolCall>,
     /// Of a tool: the call that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub tool_call_id: Option<String>,
     /// Of a tool: whether it failed. It follows from the text, so that it is no part of a request's identity.
     #[serde(skip)]
@@ -96,23 +116,39 @@ pub struct Message {
     pub cache: bool,
     /// Of an assistant: the turn as its provider wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub native: Option<NativeTurn>,
 }
 
 /// A turn of a model in the form of its provider's protocol: thinking with its signatures, encrypted reasoning, thought
 /// signatures. The provider needs it back unchanged; to a provider of another protocol the text and the calls are sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct NativeTurn {
     /// The provider, by its name in the catalogue: another may offer a model of the same name, and cannot read its signatures.
     /// `None` in turns that were recorded without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub provider: Option<String>,
     /// The protocol.
     pub protocol: Protocol,
     /// The model that wrote it, as the provider names it. Another model may refuse its signatures.
+    #[setters(into)]
     pub model: String,
     /// The parts of the turn in their order.
     pub content: Vec<Value>,
+}
+
+impl NativeTurn {
+    /// A turn of a model, in the form of a protocol.
+    pub fn new(protocol: Protocol, model: impl Into<String>, content: Vec<Value>) -> Self {
+        Self {
+            provider: None,
+            protocol,
+            model: model.into(),
+            content,
+        }
+    }
 }
 
 impl Message {
@@ -132,11 +168,14 @@ impl Message {
 }
 
 /// A file of a message. Its bytes are sent and not recorded: their digest stands for them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct MessageFile {
     /// Its name.
+    #[setters(into)]
     pub name: String,
     /// Its media type, such as `image/png`.
+    #[setters(into)]
     pub media_type: String,
     /// Its length in bytes.
     pub len: u64,
@@ -179,12 +218,15 @@ pub(crate) fn is_media(media_type: &str) -> bool {
 }
 
 /// A tool that a model may want to be called.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct ToolSpec {
     /// Its name.
+    #[setters(into)]
     pub name: String,
     /// The description, for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub description: Option<String>,
     /// JSON Schema of its arguments.
     pub schema: Value,
@@ -193,12 +235,27 @@ pub struct ToolSpec {
     pub cache: bool,
 }
 
+impl ToolSpec {
+    /// A tool with the JSON Schema of its arguments.
+    pub fn new(name: impl Into<String>, schema: Value) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            schema,
+            cache: false,
+        }
+    }
+}
+
 /// A call of a tool by a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct ToolCall {
     /// The id of the call, by which its result is matched to it.
+    #[setters(into)]
     pub id: String,
     /// The tool.
+    #[setters(into)]
     pub name: String,
     /// Its arguments, as the model wrote them.
     pub arguments: Value,
@@ -207,9 +264,22 @@ pub struct ToolCall {
     pub signatures: Vec<String>,
 }
 
+impl ToolCall {
+    /// A call, by its id, of a tool with arguments as the model wrote them.
+    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Value) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+            arguments,
+            signatures: Vec::new(),
+        }
+    }
+}
+
 /// Whether tools are called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ToolChoice {
     /// As the model thinks.
     Auto,
@@ -228,6 +298,7 @@ pub enum ToolChoice {
 /// Whose message it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Role {
     /// The one who asks.
     #[default]
@@ -256,6 +327,7 @@ impl Role {
 /// The part of a prompt that a provider keeps in its cache, beside what is marked. Providers that take no marks cache as they think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum PromptCache {
     /// The whole conversation is kept as far as it has come. Without a setting this is so where tools may be called: each of their
     /// rounds sends all of it again.
@@ -267,28 +339,35 @@ pub enum PromptCache {
 }
 
 /// The options of an answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct ModelOptions {
     /// Longest answer in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub max_output_tokens: Option<u32>,
     /// JSON Schema the answer must obey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub schema: Option<Value>,
     /// The effort of thinking before the answer: `none`, `minimal`, `low`, `medium`, `high`, `max`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub reasoning_effort: Option<String>,
     /// The most tokens of thinking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub max_reasoning_tokens: Option<u32>,
     /// The tools that the model may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolSpec>,
     /// Whether tools are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub tool_choice: Option<ToolChoice>,
     /// The part of the prompt that the provider keeps in its cache, beside what is marked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub cache: Option<PromptCache>,
     /// Metadata for the provider about the call, by names of its own.
     #[serde(default, skip_serializing_if = "Map::is_empty")]

@@ -85,12 +85,14 @@ fn wrong_patterns(place: &str, operation: &FolderAnalysisOperation) -> Vec<Setti
     let patterns = operation.exclude_patterns.iter().enumerate();
     let wrong = patterns.filter_map(|(index, pattern)| {
         let (message, hint) = patterns::problem(pattern)?;
-        Some(SettingsProblem {
-            place: format!("{place}exclude_patterns[{index}]"),
-            code: "wrong_value",
-            message,
-            hint: Some(hint),
-        })
+        Some(
+            SettingsProblem::new(
+                format!("{place}exclude_patterns[{index}]"),
+                "wrong_value",
+                message,
+            )
+            .hint(hint),
+        )
     });
     wrong.collect()
 }

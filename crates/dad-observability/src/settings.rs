@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use dad_events::{IntoObserver, RunObserver};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::observer::FileTelemetry;
 
 /// The signals of a run, and their exporters. The names are those of the original system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Setters)]
+#[setters(into, strip_option)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ObservabilitySettings {
     /// The service that spans and instruments are attributed to.
     pub service_name: String,
@@ -20,10 +23,13 @@ pub struct ObservabilitySettings {
     /// The exporter of log events.
     pub logging_exporter_type: ExporterType,
     /// Whether spans are written.
+    #[setters(into = false)]
     pub enable_tracing: bool,
     /// Whether instruments are written.
+    #[setters(into = false)]
     pub enable_metrics: bool,
     /// Whether log events are written.
+    #[setters(into = false)]
     pub enable_logging: bool,
     /// Log events below this level are not written.
     pub root_log_level: LogLevel,
@@ -57,6 +63,7 @@ pub enum ExporterType {
 /// The severity of a log event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
 pub enum LogLevel {
     /// Everything.
     Trace,

@@ -239,10 +239,7 @@ impl Project {
             return Ok(None);
         };
         let client = self.cassette_client(cassette);
-        let source = ReplaySource {
-            digest: client.digest()?,
-            from: ReplayFrom::Cassette(cassette.clone()),
-        };
+        let source = ReplaySource::new(ReplayFrom::Cassette(cassette.clone()), client.digest()?);
         Ok(Some((client, source)))
     }
 

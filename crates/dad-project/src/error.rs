@@ -47,7 +47,7 @@ pub enum ProjectError {
     },
     /// A name that no agent can have.
     #[error("the name of the agent: {0}")]
-    AgentName(#[source] IdError),
+    AgentName(IdError),
     /// An agent that is neither built in nor a file of the project.
     #[error("there is no agent `{name}` in `{}`", root.display())]
     UnknownAgent {

@@ -65,7 +65,7 @@ impl Explanation {
         for record in view.records_of(&path)? {
             found.note(record.body);
         }
-        let entry = view.entries.get(&path);
+        let entry = view.entry(&path);
         if let (0, Some(ViewEntry::Waiting { kind, .. })) = (found.attempts, entry) {
             let what = match kind {
                 QuestionKind::Approval => "approval",

@@ -345,10 +345,7 @@ impl Project {
 /// The client that answers from a run, and how it is recorded.
 pub(crate) fn replay_of(run: &RunEntry) -> Result<(ReplayClient, ReplaySource), ProjectError> {
     let client = ReplayClient::of_run(&run.dir)?;
-    let source = ReplaySource {
-        from: ReplayFrom::Run(RunId::clone(&run.run_id)),
-        digest: client.digest()?,
-    };
+    let source = ReplaySource::new(ReplayFrom::Run(RunId::clone(&run.run_id)), client.digest()?);
     Ok((client, source))
 }
 

@@ -233,14 +233,14 @@ impl ProjectRun {
     fn open_at(&self, path: &str) -> Result<HierarchyPath, ProjectError> {
         let selector: PathSelector = path.parse().map_err(SetupError::from)?;
         let is_open = |entry: &ViewEntry| !entry.status().is_terminal();
-        let open = self.view.entries.iter().filter(|(_, entry)| is_open(entry));
+        let open = self.view.entries().filter(|(_, entry)| is_open(entry));
         let unknown = match selector.select(open.map(|(path, _)| path)) {
             Ok(path) => return Ok(path.clone()),
             Err(error @ dad_core::SelectError::Unknown { .. }) => error,
             Err(error) => return Err(SetupError::Step(error).into()),
         };
-        let ended = selector.select(self.view.entries.keys()).ok();
-        let ended = ended.and_then(|path| Some((path.clone(), Some(self.view.entries.get(path)?.status()))));
+        let ended = selector.select(self.view.entries().map(|(path, _)| path)).ok();
+        let ended = ended.and_then(|path| Some((path.clone(), Some(self.view.entry(path)?.status()))));
         let not_reached = || Some((self.view.select_in_definition(&selector)?, None));
         Err(match ended.or_else(not_reached) {
             Some((path, status)) => ProjectError::NotExecuting { path, status },

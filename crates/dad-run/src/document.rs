@@ -48,11 +48,11 @@ pub(crate) fn write_new_json(
 ) -> Result<ArtifactRef, RunError> {
     let text = to_file_text(name, value)?;
     dir.write_new(name, &text, durability)?;
-    Ok(ArtifactRef {
-        name: name.to_owned(),
-        len: text.len() as u64,
-        blake3: Digest::of(&text),
-    })
+    Ok(ArtifactRef::new(
+        name.to_owned(),
+        text.len() as u64,
+        Digest::of(&text),
+    ))
 }
 
 /// A document of a run directory that says its version beside the fields of something else.

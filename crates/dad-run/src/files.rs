@@ -113,11 +113,11 @@ impl dyn RunFiles + '_ {
     pub(crate) fn digest(&self, file: &Path, name: String) -> FsResult<ArtifactRef> {
         let mut hasher = blake3::Hasher::new();
         let copied = io::copy(&mut self.open(file)?, &mut hasher);
-        Ok(ArtifactRef {
+        Ok(ArtifactRef::new(
             name,
-            len: copied.map_err(|error| self.error("read", file, error))?,
-            blake3: hasher.finalize().into(),
-        })
+            copied.map_err(|error| self.error("read", file, error))?,
+            Digest::from(*hasher.finalize().as_bytes()),
+        ))
     }
 
     /// The path of a file as messages show it.
@@ -126,11 +126,7 @@ impl dyn RunFiles + '_ {
     }
 
     fn error(&self, operation: &'static str, name: &Path, source: io::Error) -> FsError {
-        FsError {
-            operation,
-            path: self.path_of(name),
-            source,
-        }
+        FsError::new(operation, self.path_of(name), source)
     }
 }
 

@@ -39,17 +39,41 @@ mod store;
 pub mod driver {
     //! Driving a run: everything that executes the definition records what it decides and does through a [`RunDriver`], of
     //! which a run has one at a time. Nodes have a [`RunHandle`](crate::RunHandle), which records nothing.
+    //!
+    //! What a runner gives to be recorded are structs that it writes whole: a new part of a record is a break of this module, so
+    //! that no runner leaves it out without a decision.
 
     pub use crate::journal::loops::{Items, LoopStart};
     pub use crate::journal::settled::Settled;
+    pub use crate::journal::subject::About;
+    pub use crate::live::approval::approval_schema;
     pub use crate::live::budget::StepAccount;
     pub use crate::live::commit::CommitDetails;
     pub use crate::live::component::{ComponentEnd, EnteredComponent};
     pub use crate::live::driver::{RunControl, RunDriver};
+    pub use crate::live::inputs::{check_component_input, variables_of};
     pub use crate::live::interrupted::Interrupted;
     pub use crate::live::questions::{NewAnswer, NewQuestion};
+    pub use crate::live::result_store::ResultStore;
+    pub use crate::live::rules::{RuleOrigin, Ruling};
+    pub use crate::live::shown::Shown;
     pub use crate::live::staged_step::{StagedStep, StepStart};
     pub use crate::live::stoppable::Stoppable;
+    pub use crate::setup::prepare::missing_variable;
+}
+
+pub mod reuse {
+    //! The rules of a re-run, pure functions over records: which results stand, and in which order a definition is executed.
+
+    pub use crate::rerun::changes::Compared;
+    pub use crate::rerun::decide::{
+        FingerprintMatch, PreviousResult, Purity, Requested, ReuseInputs, Verdict, decide, is_result,
+    };
+    pub use crate::rerun::normalise::Normaliser;
+    pub use crate::rerun::order::{Child, EntryPoint, EntryRelation, Part, RunOrder};
+    pub use crate::rerun::planner::origin_of;
+    pub use crate::rerun::requests::{AnswerWish, RerunRequests};
+    pub use crate::store::recall::Recalled;
 }
 
 pub use dad_events::QuestionKind;
@@ -68,43 +92,33 @@ pub use self::journal::settled::Settled;
 pub use self::journal::state::{OpenQuestion, ViewEntry};
 pub use self::journal::step_committed::{StepCommitted, Totals};
 pub use self::journal::stored::{ArtifactList, StoredRef, StoredValue};
-pub use self::journal::subject::{About, AnsweredBy, AskedAgain, PartName, Subject};
+pub use self::journal::subject::{AnsweredBy, AskedAgain, PartName, Subject};
 pub use self::journal::text::{RecordSource, RecordText, RecordedError};
 pub use self::live::accounts::{Available, BudgetExceeded, Estimate};
 pub use self::live::active_run::ActiveRun;
 pub use self::live::adopt::adopted;
-pub use self::live::approval::{ApprovalAnswer, approval_schema};
+pub use self::live::approval::ApprovalAnswer;
 pub use self::live::budget::Reservation;
 pub use self::live::descriptors::{DescriptorPermit, Descriptors};
 pub use self::live::end::RunEnd;
 pub use self::live::handle::RunHandle;
-pub use self::live::inputs::{GivenInput, check_component_input, variables_of};
+pub use self::live::inputs::GivenInput;
 pub use self::live::projections::{Metadata, Summary};
 pub use self::live::resources::Resources;
-pub use self::live::result_store::ResultStore;
-pub use self::live::rules::{RuleOrigin, Ruling};
 pub use self::live::scope::RunScope;
 pub use self::live::sealed_run::SealedRun;
-pub use self::live::shown::Shown;
 pub use self::live::stop::RunStop;
 pub use self::origin::Origin;
 pub use self::origin_key::OriginKey;
 pub use self::process_group::{TOKEN_VARIABLE, process_start_time};
-pub use self::rerun::changes::{Change, ChangeKind, Changes, Compared};
-pub use self::rerun::decide::{
-    FingerprintMatch, PreviousResult, Purity, Requested, ReuseInputs, Verdict, decide, is_result,
-};
+pub use self::rerun::changes::{Change, ChangeKind, Changes};
 pub use self::rerun::diff_excerpt::shorten_diff;
 pub use self::rerun::edit::Edit;
-pub use self::rerun::normalise::Normaliser;
-pub use self::rerun::order::{Child, EntryPoint, EntryRelation, Part, RunOrder};
 pub use self::rerun::plan::{Decision, PlannedAnswer, PlannedStep, RerunPlan};
-pub use self::rerun::planner::{Recorded, origin_of, plan_by_fingerprint, plan_from_entry_point};
-pub use self::rerun::requests::{AnswerWish, RerunRequests};
 pub use self::setup::builder::RunContextBuilder;
 pub use self::setup::context::RunContext;
 pub use self::setup::dirs::Dirs;
-pub use self::setup::prepare::{PreparedRun, missing_variable};
+pub use self::setup::prepare::PreparedRun;
 pub use self::setup::preview::RunPreview;
 pub use self::setup::project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
 pub use self::setup::secrets::{SecretError, SecretSource, Variables, credentials_file};
@@ -118,7 +132,6 @@ pub use self::store::message::{Answer, Message, MessageBody, request_cancel};
 pub use self::store::original::{OriginalElement, OriginalRun};
 pub use self::store::prune::{Failure, PruneReport};
 pub use self::store::question_file::{FactsFile, Question};
-pub use self::store::recall::Recalled;
 pub use self::store::repair::{Repair, RepairDecision, UncertainStep};
 pub use self::store::retention::{KeepReason, PlannedRun, PrunePlan, RetentionPolicy, plan_prune};
 pub use self::store::run_entry::{RunEntry, Unreadable};

@@ -136,8 +136,7 @@ impl OriginKey {
     }
 
     /// Hashes previews.
-    #[must_use]
-    pub fn preview_hasher(&self) -> Hasher {
+    pub(crate) fn preview_hasher(&self) -> Hasher {
         Hasher::new_keyed(&blake3::derive_key(PREVIEW_CONTEXT, &self.bytes))
     }
 }

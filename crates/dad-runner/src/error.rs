@@ -1,34 +1,33 @@
 //! The error of a run.
 
-use dad_core::{ErrorInfo, RunStatus};
+use std::fmt;
+
+use dad_core::RunStatus;
 use dad_definition::Problems;
 use dad_run::{RunError, SetupError};
 
 use crate::report::RunReport;
 
 /// The reason for which a run did not complete. This is the error type of the facade.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The run could not be set up.
-    #[error(transparent)]
-    Run(#[from] RunError),
+    Run(RunError),
     /// The run could not continue: its directory could not be written or read, or a step did not stop when it was asked to.
-    #[error("{source}")]
     Broken {
         /// The report of the run.
         report: Box<RunReport>,
         /// The cause.
         source: Box<RunError>,
     },
-    /// A step, or the run itself, failed; everything up to there is recorded.
-    #[error("the run failed{}", place_and_cause(report))]
+    /// A step, or the run itself, failed; everything up to there is recorded. The source is the recorded error, an
+    /// [`ErrorInfo`](dad_core::ErrorInfo).
     Failed {
         /// The report of the run.
         report: Box<RunReport>,
     },
-    /// The user or the application stopped the run.
-    #[error("the run was cancelled{}", place_and_cause(report))]
+    /// The user or the application stopped the run. The source is the recorded error, if there is one.
     Cancelled {
         /// The report of the run.
         report: Box<RunReport>,
@@ -47,17 +46,38 @@ impl From<Problems> for Error {
     }
 }
 
-fn place_and_cause(report: &RunReport) -> String {
-    match &report.error {
-        None => String::new(),
-        Some(ErrorInfo {
-            message, path: None, ..
-        }) => format!(": {message}"),
-        Some(ErrorInfo {
-            message,
-            path: Some(path),
-            ..
-        }) => format!(" at `{path}`: {message}"),
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (words, report) = match self {
+            Self::Run(error) => return error.fmt(f),
+            Self::Broken { .. } => return f.write_str("the run could not continue"),
+            Self::Failed { report } => ("the run failed", report),
+            Self::Cancelled { report } => ("the run was cancelled", report),
+        };
+        f.write_str(words)?;
+        match report.error.as_ref().and_then(|error| error.path.as_ref()) {
+            Some(path) => write!(f, " at `{path}`"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Run(error) => error.source(),
+            Self::Broken { source, .. } => Some(&**source),
+            Self::Failed { report } | Self::Cancelled { report } => report
+                .error
+                .as_ref()
+                .map(|error| error as &(dyn std::error::Error + 'static)),
+        }
     }
 }
 

@@ -10,10 +10,14 @@ use dad_core::{Fingerprint, HierarchyPath, Usage};
 use dad_definition::{
     Component, Content, Expression, ForEachLoop, NodeElement, ProgramElement, References, RepeatLoop,
 };
+use dad_run::driver::variables_of;
+use dad_run::reuse::{
+    Child, EntryRelation, Normaliser, Purity, Recalled, Requested, RerunRequests, RunOrder, Verdict,
+    origin_of,
+};
 use dad_run::{
-    Child, Decision, EntryRelation, Normaliser, PlannedAnswer, PlannedStep, PreparedRun, Purity, Reason,
-    Recalled, Requested, RerunPlan, RerunRequests, RunError, RunOrder, RunPreview, RunScope, RunView,
-    Verdict, origin_of, variables_of,
+    Decision, PlannedAnswer, PlannedStep, PreparedRun, Reason, RerunPlan, RunError, RunPreview, RunScope,
+    RunView,
 };
 use dad_template::Value;
 use parking_lot::Mutex;
@@ -250,12 +254,7 @@ impl<'a> Forecast<'a> {
             return Ok(InputForecast::Asked);
         };
         let subject = subjects.of(asker, path, around);
-        let mut planned = PlannedAnswer {
-            path: path.clone(),
-            by: None,
-            from: None,
-            asked_again: None,
-        };
+        let mut planned = PlannedAnswer::new(path.clone());
         let input = match parent.recall(path, &subject, self.requests.of_answer(path)) {
             Recalled::Answer { path, by } => {
                 planned.by = Some(by);
@@ -635,11 +634,10 @@ impl<'a> Forecast<'a> {
                 self.effects.note(&path, is_certain);
             }
         }
-        self.steps.push(PlannedStep {
-            path,
-            decision,
-            reason,
-            saves,
+        self.steps.push({
+            let mut planned_step = PlannedStep::new(path, decision, reason);
+            planned_step.saves = saves;
+            planned_step
         });
     }
 

@@ -29,6 +29,7 @@ mod render;
 mod report;
 mod runner;
 mod session;
+mod set_up;
 mod step;
 
 /// The attribute that the traits of nodes need.
@@ -50,3 +51,4 @@ pub use node::traits::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, Ru
 pub use render::preview::{RenderedStep, ValueOrigin, render_step};
 pub use report::RunReport;
 pub use runner::{AgentRunner, FlowRunner, Runner};
+pub use set_up::SetUpRun;

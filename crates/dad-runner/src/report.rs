@@ -6,10 +6,13 @@ use std::time::Duration;
 use dad_core::{ErrorInfo, FirstFailure, RunId, RunStatus};
 use dad_run::{RunError, RunView, SetupError, Totals};
 use serde::de::DeserializeOwned;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// The report of a run.
+/// The report of a run. It serialises as `dhenara run --json` prints it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RunReport {
     /// The run.
     pub run_id: RunId,
@@ -29,6 +32,23 @@ pub struct RunReport {
     pub duration: Duration,
     /// Problems that did not affect the run itself, such as failures of observers.
     pub warnings: Vec<String>,
+}
+
+impl Serialize for RunReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("RunReport", 10)?;
+        fields.serialize_field("run_id", &self.run_id)?;
+        fields.serialize_field("run_dir", &self.run_dir)?;
+        fields.serialize_field("status", &self.status)?;
+        fields.serialize_field("duration_seconds", &self.duration.as_secs_f64())?;
+        fields.serialize_field("counts", &self.totals.counts)?;
+        fields.serialize_field("usage", &self.totals.usage)?;
+        fields.serialize_field("error", &self.error)?;
+        fields.serialize_field("first_failures", &self.first_failures)?;
+        fields.serialize_field("warnings", &self.warnings)?;
+        fields.serialize_field("output", &self.output)?;
+        fields.end()
+    }
 }
 
 impl RunReport {

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::flow::DefinitionOutcome;
-use crate::forecast::forecast;
 use crate::node::registry::NodeRegistry;
 use crate::render::reader::NamedResults;
 use crate::report::RunReport;
 use crate::session::Session;
+use crate::set_up::SetUpRun;
 use crate::step::executor::RunExecutor;
 
 /// The runner of an agent.
@@ -112,13 +112,7 @@ impl<D: AsRef<Definition>> Runner<D> {
     /// [`Error::Cancelled`] with the report, which names path and cause.
     pub async fn run(self) -> Result<RunReport, Error> {
         match self.life {
-            Life::Own(context) => {
-                let mut prepared = context.prepare_run(&self.definition)?;
-                let registry =
-                    NodeRegistry::given_to(&**prepared.node_types(), prepared.effective_run_root())?;
-                forecast(&mut prepared, &registry).await?;
-                run_whole(prepared.start()?).await
-            }
+            Life::Own(context) => run_whole(context.set_up(&self.definition).await?).await,
             Life::Resumed(context, run_dir) => {
                 run_whole(context.resume_run(&run_dir, &self.definition)?).await
             }
@@ -126,12 +120,11 @@ impl<D: AsRef<Definition>> Runner<D> {
                 let driver = (*driver)?;
                 let run = driver.handle().clone();
                 if !run.executes(self.definition.as_ref())? {
-                    let reason = "the run was set up for another definition".to_owned();
-                    return Err(RunError::Unreadable {
-                        path: run.identity().run_dir.clone(),
-                        reason,
-                    }
-                    .into());
+                    return Err(RunError::OtherDefinition(run.identity().run_id.clone()).into());
+                }
+                if driver.history().is_none() {
+                    let registry = NodeRegistry::given_to(&**run.node_types(), &run.identity().run_dir)?;
+                    registry.check_requirements_within(&driver)?;
                 }
                 let began = Instant::now();
                 let ended = execute(driver).await?;
@@ -238,16 +231,10 @@ fn report(run: &RunHandle, sealed: SealedRun, output: Option<Clean<Value>>) -> R
 fn report_within(run: &RunHandle, ended: DefinitionOutcome, duration: Duration) -> RunReport {
     let (totals, first_failures) = (ended.outcome.totals, ended.outcome.failures.clone());
     let (status, error, output) = verdict(ended);
-    report(
-        run,
-        SealedRun {
-            status: status.into(),
-            error,
-            totals,
-            first_failures,
-            duration,
-            warnings: Vec::new(),
-        },
-        output,
-    )
+    let mut sealed = SealedRun::new(status.into());
+    sealed.error = error;
+    sealed.totals = totals;
+    sealed.first_failures = first_failures;
+    sealed.duration = duration;
+    report(run, sealed, output)
 }

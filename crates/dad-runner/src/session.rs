@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dad_run::driver::RunDriver;
-use dad_run::{Descriptors, Normaliser, RerunRequests, RunHandle};
+use dad_run::reuse::{Normaliser, RerunRequests};
+use dad_run::{Descriptors, RunHandle};
 
 use crate::concurrency::active::ActiveSteps;
 use crate::render::evaluate::Evaluator;

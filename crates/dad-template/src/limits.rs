@@ -78,6 +78,7 @@ impl Default for Limits {
 ///
 /// Never above the limits: a charge that would exceed one is refused before the work or allocation is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Units of work done.
     pub steps: u64,

@@ -8,7 +8,7 @@ use crate::ast::{
 use crate::builtins::{self, Builtin};
 use crate::error::Span;
 
-/// The kind of a [`Reference`].
+/// The kind of a [`Reference`]. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReferenceKind {
     /// A variable, in `$var{…}` or by its name in an expression.
@@ -17,7 +17,7 @@ pub enum ReferenceKind {
     Hier,
 }
 
-/// One step of the path that an expression reads of a variable or step result, as far as it is written out.
+/// One step of the path that an expression reads of a variable or step result, as far as it is written out. A closed set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathSegment {
     /// `.name` or `["name"]`

@@ -356,7 +356,7 @@ fn evaluate(node: &Node, evaluator: &mut Evaluator<'_>) -> Result<Value> {
     }
 }
 
-/// A piece of a template.
+/// A piece of a template. A closed set.
 #[derive(Clone, Debug)]
 pub enum Part<'a> {
     /// Text that is rendered unchanged.

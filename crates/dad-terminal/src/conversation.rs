@@ -79,7 +79,7 @@ pub struct Conversation {
     indent: &'static str,
 }
 
-/// The answer that Enter gives.
+/// The answer that Enter gives. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum YesNo {
     /// Yes.

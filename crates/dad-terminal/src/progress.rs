@@ -285,24 +285,15 @@ mod tests {
     use super::*;
 
     fn ended(status: StepStatus) -> StepEnded {
-        StepEnded {
-            path: "root.main_flow.code_generator".parse().unwrap(),
-            node_type: NodeType::AI_MODEL_CALL,
+        StepEnded::new(
+            "root.main_flow.code_generator".parse().unwrap(),
+            NodeType::AI_MODEL_CALL,
             status,
-            attempt: 1,
-            duration: Duration::from_millis(1234),
-            usage: Usage {
-                calls: 1,
-                total_tokens: 42,
-                cost: Some(0.01),
-                ..Usage::default()
-            },
-            reused_from: None,
-            edited_from: None,
-            summary: None,
-            error: None,
-            dir: "/".into(),
-        }
+            "/".into(),
+        )
+        .attempt(1)
+        .duration(Duration::from_millis(1234))
+        .usage(Usage::default().calls(1).total_tokens(42).cost(0.01))
     }
 
     fn plain(line: &str) -> String {
@@ -315,26 +306,17 @@ mod tests {
         insta::assert_snapshot!(line, @"    ✓ code_generator                1.2 s  42 tokens, $0.0100");
 
         let hostile = ErrorInfo::new("x", "line one\n\u{1b}[2Jline two");
-        let failed = StepEnded {
-            error: Some(hostile),
-            usage: Usage::default(),
-            ..ended(StepStatus::Failed)
-        };
+        let failed = ended(StepStatus::Failed).error(hostile).usage(Usage::default());
         insta::assert_snapshot!(plain(&step_line(&failed, "code_generator")), @r"
             ✗ code_generator                1.2 s
               line one \u{1b}[2Jline two
         ");
 
         let run_id: RunId = "run_20251123_141516_000001".parse().unwrap();
-        let origin = Origin {
-            run_id,
-            path: "root.main_flow.code_generator".parse().unwrap(),
-        };
-        let reused = StepEnded {
-            reused_from: Some(origin),
-            usage: Usage::default(),
-            ..ended(StepStatus::Completed)
-        };
+        let origin = Origin::new(run_id, "root.main_flow.code_generator".parse().unwrap());
+        let reused = ended(StepStatus::Completed)
+            .reused_from(origin)
+            .usage(Usage::default());
         insta::assert_snapshot!(
             plain(&step_line(&reused, "code_generator")),
             @"    ↺ code_generator                from run_20251123_141516_000001"
@@ -343,11 +325,9 @@ mod tests {
 
     #[test]
     fn steps_in_loops_say_their_iteration() {
-        let in_loop = StepEnded {
-            path: "root.flow.checks.iter_12.verify".parse().unwrap(),
-            usage: Usage::default(),
-            ..ended(StepStatus::Completed)
-        };
+        let in_loop = ended(StepStatus::Completed)
+            .path("root.flow.checks.iter_12.verify".parse().unwrap())
+            .usage(Usage::default());
         insta::assert_snapshot!(plain(&step_line(&in_loop, &path_name(&in_loop.path))), @"      ✓ iter_12.verify                1.2 s");
         assert_eq!(
             path_name(&"root.choice.is_true.loop.iter_0.a".parse().unwrap()),

@@ -153,13 +153,7 @@ mod tests {
 
     #[test]
     fn an_unknown_cost_is_not_shown() {
-        let consumed = |cost| {
-            usage(&Usage {
-                total_tokens: 2,
-                cost,
-                ..Usage::default()
-            })
-        };
+        let consumed = |cost| usage(&Usage::default().total_tokens(2).cost(cost));
         assert_eq!(consumed(Some(0.0)), "2 tokens");
         assert_eq!(consumed(None), "2 tokens");
         assert_eq!(consumed(Some(0.25)), "2 tokens, $0.2500");

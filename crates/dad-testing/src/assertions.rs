@@ -125,7 +125,7 @@ struct SeenEntry {
 
 impl Run for RunView {
     fn seen(&self) -> Seen {
-        let entries = self.entries.iter().map(|(path, entry)| SeenEntry {
+        let entries = self.entries().map(|(path, entry)| SeenEntry {
             path: path.clone(),
             status: entry.status(),
             error: match entry {

@@ -47,13 +47,8 @@ impl FakeAnswer {
         response.finish_reason = FinishReason::ToolCall;
         response.tool_calls = calls
             .into_iter()
-            .map(|(name, arguments)| ToolCall {
-                // The ids of a conversation differ: `answer` completes them with the number of the request.
-                id: String::new(),
-                name: name.into(),
-                arguments,
-                signatures: Vec::new(),
-            })
+            // The ids of a conversation differ: `answer` completes them with the number of the request.
+            .map(|(name, arguments)| ToolCall::new("", name, arguments))
             .collect();
         response.into()
     }
@@ -110,14 +105,13 @@ impl FakeAnswer {
 /// The consumption of a call whose script has none, so that budgets of calls and tokens hold in tests too.
 fn estimated(request: &ModelRequest, response: &ModelResponse) -> Usage {
     let tokens = |bytes: usize| bytes as u64 / 4 + 1;
-    let mut usage = Usage {
-        calls: 1,
-        prompt_tokens: tokens(request.messages.iter().map(|message| message.text.len()).sum()),
-        completion_tokens: tokens(response.text.len()),
-        ..Usage::default()
-    };
-    usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
-    usage
+    let prompt = tokens(request.messages.iter().map(|message| message.text.len()).sum());
+    let completion = tokens(response.text.len());
+    Usage::default()
+        .calls(1)
+        .prompt_tokens(prompt)
+        .completion_tokens(completion)
+        .total_tokens(prompt + completion)
 }
 
 impl From<ModelResponse> for FakeAnswer {

@@ -113,7 +113,7 @@ pub use dad_run::{
 };
 pub use dad_runner::{
     AgentRunner, BindContext, Bound, BoundStep, CompleteRun, Error, FlowRunner, Node, NodeContext, NodeError,
-    NodeOutput, NodeRegistry, ReadSet, RunReport, Runner, SimpleNode, World, async_trait,
+    NodeOutput, NodeRegistry, ReadSet, RunReport, Runner, SetUpRun, SimpleNode, World, async_trait,
 };
 #[cfg(feature = "terminal")]
 pub use dad_terminal::{

@@ -10,11 +10,11 @@ use dhenara::nodes::{
     AIModelNodeInput, CommandNodeInput, FolderAnalysisOperation, FolderOperationType, PromptVariable,
 };
 use dhenara::{
-    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, CompleteRun, FileOperationNode,
-    FlowBuilder, FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent,
-    NodeType, ObjectTemplate, ObservabilitySettings, Project, ProjectError, Prompt, RunContext, RunReport,
-    async_input, get_ai_model_node_input, get_folder_analyzer_node_input, on, print_component_completion,
-    print_node_completion,
+    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, CompleteRun, ElementId,
+    FileOperationNode, FlowBuilder, FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError,
+    NodeInputRequiredEvent, NodeType, ObjectTemplate, ObservabilitySettings, Project, ProjectError, Prompt,
+    RunContext, RunReport, SetupError, async_input, get_ai_model_node_input, get_folder_analyzer_node_input,
+    on, print_component_completion, print_node_completion,
 };
 
 /// An agent small enough to be executed anywhere; the fragments call it `my_agent`.
@@ -54,9 +54,11 @@ pub fn set_up_an_agent_runner(
     agent: AgentDefinition,
     project: &Project,
 ) -> Result<AgentRunner, ProjectError> {
-    let root_component_id = "autocoder_root";
+    // A root id is assigned to the agent; the context has the same.
+    let root_component_id = ElementId::new("autocoder_root").map_err(SetupError::RootId)?;
+    let agent = agent.with_root_id(root_component_id.clone());
     let run_context = project
-        .context(root_component_id)?
+        .context(root_component_id.as_str())?
         // `Some(settings)` switches tracing on.
         .observability_settings(None::<ObservabilitySettings>)
         // Useful when a project has several agents.

@@ -128,18 +128,13 @@ impl BoundStep for MendingSettings {
                 std::future::pending::<()>().await;
             }
             messages.push(Message::new(Role::User, question));
-            let request = ModelRequest {
-                model: self.model.clone(),
-                system: Vec::new(),
-                messages: messages.clone(),
-                options: ModelOptions::default(),
-            };
+            let request = ModelRequest::new(self.model.clone(), messages.clone())
+                .system(Vec::new())
+                .options(ModelOptions::default());
             let ask = async |number| {
-                let call = CallContext {
-                    number,
-                    idempotency_key: cx.idempotency_key(&format!("model_call {number}")),
-                    ..CallContext::new(cx.path().clone())
-                };
+                let call = CallContext::new(cx.path().clone())
+                    .number(number)
+                    .idempotency_key(cx.idempotency_key(&format!("model_call {number}")));
                 let answer = client.complete(&request, &call).await;
                 answer.map_err(|error| failed(&error))
             };

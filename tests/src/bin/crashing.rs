@@ -328,10 +328,7 @@ async fn main() -> ExitCode {
 fn prune(project: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
     let dirs = Dirs::new(project.as_ref(), None, None)?;
     let catalog = dirs.catalog().with_gate(gate);
-    let policy = RetentionPolicy {
-        keep_last: Some(1),
-        ..RetentionPolicy::default()
-    };
+    let policy = RetentionPolicy::default().keep_last(1);
     let plan = plan_prune(catalog.inventory()?, &policy, Timestamp::now());
     let failures = catalog.prune(&plan)?.failures;
     match failures.first() {

@@ -10,14 +10,14 @@ use crate::waiting::wait_until;
 fn executes(env: &TestEnvironment, step: &str) -> bool {
     let view = env.runs().pop().and_then(|run| RunView::open(run).ok());
     view.is_some_and(|view| {
-        let mut entries = view.entries.iter();
+        let mut entries = view.entries();
         entries.any(|(path, entry)| path.leaf() == step && matches!(entry, ViewEntry::Running { .. }))
     })
 }
 
 fn status(env: &TestEnvironment, step: &str) -> Option<StepStatus> {
     let view = RunView::open(env.last_run()).unwrap();
-    let found = view.entries.iter().find(|(path, _)| path.leaf() == step);
+    let found = view.entries().find(|(path, _)| path.leaf() == step);
     found.map(|(_, entry)| entry.status())
 }
 

@@ -239,10 +239,7 @@ fn check_swept(env: &TestEnvironment, runs: &[PathBuf], at: &str) {
     let catalog = dhenara::run::Dirs::new(&env.project(), None, None)
         .unwrap()
         .catalog();
-    let keep_all = RetentionPolicy {
-        keep_last: Some(usize::MAX),
-        ..RetentionPolicy::default()
-    };
+    let keep_all = RetentionPolicy::default().keep_last(usize::MAX);
     let later = Timestamp::now() + std::time::Duration::from_hours(2);
     let plan = plan_prune(catalog.inventory().unwrap(), &keep_all, later);
     assert_eq!(plan.removed().count(), 0, "{at}");

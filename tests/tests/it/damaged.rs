@@ -67,7 +67,7 @@ fn read_all(view: &RunView) {
     for question in view.open_questions() {
         drop(view.question(&question.id));
     }
-    for path in view.entries.keys() {
+    for (path, _) in view.entries() {
         drop((view.records_of(path), view.result(path), view.result_bytes(path)));
         drop((view.variables(path), view.loop_start(path), view.branch(path)));
         drop(view.step(path).map(|step| view.artifacts(step)));

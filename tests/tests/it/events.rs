@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dad_tests::Schemas;
 use dhenara::definition::load_str;
 use dhenara::events::{Delivery, Event, EventBody, EventBusConfig, RunStartedEvent, Subscription, on_any};
 use dhenara::models::Models;
@@ -190,10 +191,7 @@ async fn what_a_handler_hears_of_is_on_disk_a_thousand_times() {
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let sees = Arc::clone(&seen);
     let context = context("many", &env.project())
-        .event_config(EventBusConfig {
-            handler_queue: 10_000,
-            ..EventBusConfig::default()
-        })
+        .event_config(EventBusConfig::default().handler_queue(10_000))
         .on(move |event: NodeExecutionCompletedEvent| {
             let result = read_json(&event.dir.join("result.json"));
             assert_eq!(result["execution_status"], "completed");
@@ -239,12 +237,15 @@ async fn a_slow_subscriber_can_read_back_missed_events() {
     let live = heard(&mut patient, run_end(&run)).await;
     let back = run.handle().events_since(since).unwrap();
     assert_eq!(told(live.iter().map(|event| &**event)), told(&back));
+    for event in &live {
+        Schemas::get().validate("event", &serde_json::to_value(event).unwrap());
+    }
     // The run did not wait for the slow one; it hears three, and the numbers of the others.
     let mut kept = Vec::new();
     for _ in 0..3 {
         match slow.next().await.unwrap() {
             Delivery::Event(event) => kept.push(event.seq.unwrap()),
-            Delivery::Missed { .. } => panic!("the first ones fit"),
+            other => panic!("the first ones fit: {other:?}"),
         }
     }
     run.control().custom("one more", None, json!({ "n": 1 })).unwrap();

@@ -261,7 +261,7 @@ async fn a_program_stops_a_run_that_it_drives_and_one_step_of_it() {
     let run = loop {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         if let Ok(run) = project.run("last")
-            && run.view().entries.len() == 2
+            && run.view().entries().count() == 2
         {
             break run;
         }

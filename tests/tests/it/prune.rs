@@ -292,10 +292,7 @@ fn a_run_that_is_resumed_meanwhile_is_kept() {
     let catalog = dhenara::run::Dirs::new(&env.project(), None, None)
         .unwrap()
         .catalog();
-    let policy = dhenara::run::RetentionPolicy {
-        keep_last: Some(0),
-        ..Default::default()
-    };
+    let policy = dhenara::run::RetentionPolicy::default().keep_last(0);
     let plan = dhenara::run::plan_prune(
         catalog.inventory().unwrap(),
         &policy,

@@ -533,7 +533,7 @@ async fn killed_failed_and_waiting_runs_can_be_started_from() {
     let executes = || {
         let runs = env.runs();
         let view = runs.get(before).and_then(|run| RunView::open(run).ok());
-        view.is_some_and(|view| view.entries.keys().any(|path| path.leaf() == "middle"))
+        view.is_some_and(|view| view.entries().any(|(path, _)| path.leaf() == "middle"))
     };
     while !executes() {
         assert!(began.elapsed() < std::time::Duration::from_secs(60));

@@ -50,7 +50,7 @@ fn begun_behind_the_cancel(run: &Path) -> Vec<String> {
 
 pub(crate) fn status(env: &TestEnvironment, path: &str) -> Option<StepStatus> {
     let view = RunView::open(env.last_run()).unwrap();
-    let found = view.entries.iter().find(|(entry, _)| entry.as_str() == path);
+    let found = view.entries().find(|(entry, _)| entry.as_str() == path);
     found.map(|(_, entry)| entry.status())
 }
 

@@ -220,12 +220,9 @@ async fn ask_person(
     } = question;
     match (question.kind, node_type) {
         (QuestionKind::Approval, _) => {
-            let asked = ApprovalQuestion {
-                path,
-                settings,
-                preview,
-                facts_file,
-            };
+            let asked = ApprovalQuestion::new(path, settings)
+                .preview(preview)
+                .facts_file(facts_file);
             ask_approval_answer(&asked, check).await
         }
         (_, Some(node_type)) => {

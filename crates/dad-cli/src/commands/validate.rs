@@ -78,11 +78,10 @@ impl Verdict {
             Err(error) => return self.warnings.push(error.to_string()),
         };
         let budget = program.definition.budget.unwrap_or_default();
-        let setup = |node: &NodeElement| RunSetup {
-            budget: budget.overridden_by(node.options.budget.unwrap_or_default()),
-            resources: context.resources(),
-            is_offline: false,
-            has_input: node.asks(),
+        let setup = |node: &NodeElement| {
+            RunSetup::new(context.resources())
+                .budget(budget.overridden_by(node.options.budget.unwrap_or_default()))
+                .has_input(node.asks())
         };
         for error in app.nodes.unready(program, setup) {
             if error.code == "no_credentials" {

@@ -2,8 +2,6 @@
 
 use dad_core::ErrorInfo;
 use dad_definition::Problems;
-use dad_run::Unreadable;
-use dad_runner::RunReport;
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
@@ -65,27 +63,4 @@ pub(crate) fn unready(errors: &[ErrorInfo]) -> Value {
         })
     });
     all.collect()
-}
-
-/// Runs that cannot be read.
-pub(crate) fn unreadable(runs: &[Unreadable]) -> Value {
-    runs.iter()
-        .map(|run| json!({ "run_dir": run.dir, "reason": run.reason }))
-        .collect()
-}
-
-/// A run as `--json` prints it.
-pub(crate) fn report(report: &RunReport) -> Value {
-    json!({
-        "run_id": report.run_id,
-        "run_dir": report.run_dir,
-        "status": report.status,
-        "duration_seconds": report.duration.as_secs_f64(),
-        "counts": report.totals.counts,
-        "usage": report.totals.usage,
-        "error": report.error,
-        "first_failures": report.first_failures,
-        "warnings": report.warnings,
-        "output": report.output,
-    })
 }

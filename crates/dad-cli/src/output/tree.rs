@@ -1,6 +1,6 @@
 //! The tree of a run as lines. Of a loop with many iterations only the first, the last and those that did not complete are shown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use dad_core::{HierarchyPath, Segment, StepStatus};
@@ -44,19 +44,21 @@ impl fmt::Display for Gap {
     }
 }
 
+/// A component or step with its path.
+type Entry<'v> = (&'v HierarchyPath, &'v ViewEntry);
+
 /// Components and steps as a tree: what ran at the same time stands together, iterations by their number.
 pub(crate) fn lines(view: &RunView, all: bool) -> Vec<Line<'_>> {
     let mut children: HashMap<Option<&HierarchyPath>, Vec<usize>> = HashMap::new();
-    for (index, path) in view.entries.keys().enumerate() {
+    let entries: Vec<Entry<'_>> = view.entries().collect();
+    let known: HashSet<&HierarchyPath> = entries.iter().map(|(path, _)| *path).collect();
+    for (index, (path, _)) in entries.iter().enumerate() {
         let mut around = path.parent();
-        while let Some(parent) = around.take_if(|parent| !view.entries.contains_key(parent)) {
+        while let Some(parent) = around.take_if(|parent| !known.contains(parent)) {
             around = parent.parent();
         }
-        let parent = around.and_then(|parent| view.entries.get_key_value(&parent));
-        children
-            .entry(parent.map(|(path, _)| path))
-            .or_default()
-            .push(index);
+        let parent = around.and_then(|parent| known.get(&parent).copied());
+        children.entry(parent).or_default().push(index);
     }
     let mut lines = Vec::new();
     let mut stack = vec![Part::Entry(None)];
@@ -68,11 +70,11 @@ pub(crate) fn lines(view: &RunView, all: bool) -> Vec<Line<'_>> {
                 continue;
             }
         };
-        let entry = at.and_then(|index| view.entries.get_index(index));
+        let entry = at.and_then(|index| entries.get(index).copied());
         lines.extend(entry.map(|(path, entry)| Line::Entry(path, entry)));
         if let Some(mut inside) = children.remove(&entry.map(|(path, _)| path)) {
-            inside.sort_by_cached_key(|index| iteration(view, *index));
-            stack.extend(parts(view, &inside, all).into_iter().rev());
+            inside.sort_by_cached_key(|index| iteration(&entries, *index));
+            stack.extend(parts(&entries, &inside, all).into_iter().rev());
         }
     }
     lines
@@ -84,8 +86,8 @@ enum Part {
 }
 
 /// The iteration that an entry stands in directly.
-fn iteration(view: &RunView, index: usize) -> Option<u64> {
-    let (path, _) = view.entries.get_index(index)?;
+fn iteration(all_entries: &[Entry<'_>], index: usize) -> Option<u64> {
+    let (path, _) = all_entries.get(index)?;
     match path.typed_segments().rev().nth(1)? {
         Segment::Iteration(iteration) => Some(iteration),
         _ => None,
@@ -93,9 +95,9 @@ fn iteration(view: &RunView, index: usize) -> Option<u64> {
 }
 
 /// The children of a component, sorted by iteration, without those that are left out.
-fn parts(view: &RunView, inside: &[usize], all: bool) -> Vec<Part> {
+fn parts(all_entries: &[Entry<'_>], inside: &[usize], all: bool) -> Vec<Part> {
     let iterations: Vec<&[usize]> = inside
-        .chunk_by(|a, b| matches!((iteration(view, *a), iteration(view, *b)), (Some(a), Some(b)) if a == b))
+        .chunk_by(|a, b| matches!((iteration(all_entries, *a), iteration(all_entries, *b)), (Some(a), Some(b)) if a == b))
         .collect();
     let entries = |indexes: &[usize]| -> Vec<Part> {
         let entries = indexes.iter().map(|index| Part::Entry(Some(*index)));
@@ -103,17 +105,17 @@ fn parts(view: &RunView, inside: &[usize], all: bool) -> Vec<Part> {
     };
     let is_loop = inside
         .first()
-        .is_some_and(|index| iteration(view, *index).is_some());
+        .is_some_and(|index| iteration(all_entries, *index).is_some());
     if all || !is_loop || iterations.len() <= FEW {
         return entries(inside);
     }
     let is_completed = |indexes: &[usize]| {
-        let mut entries = indexes.iter().filter_map(|index| view.entries.get_index(*index));
+        let mut entries = indexes.iter().filter_map(|index| all_entries.get(*index));
         entries.all(|(_, entry)| matches!(entry.status(), StepStatus::Completed | StepStatus::Skipped))
     };
     let indent = inside
         .first()
-        .and_then(|index| view.entries.get_index(*index))
+        .and_then(|index| all_entries.get(*index))
         .map(|(path, _)| path_indent(path))
         .unwrap_or_default();
     let no_gap = || Gap {

@@ -136,7 +136,7 @@ fn print_report(
     invocation: &Invocation,
 ) -> Result<(), CommandError> {
     if as_json {
-        return json::print(json::report(report));
+        return json::print(serde_json::json!(report));
     }
     let view = RunView::open(&report.run_dir).ok();
     show_summary(report, view.as_ref(), changes, invocation);

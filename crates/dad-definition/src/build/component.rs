@@ -94,7 +94,9 @@ impl ComponentBuilder {
             ElementId::new(format!("refused_{}", elements.len()))
         });
         if let Ok(id) = id {
-            elements.push(Element { id, kind, options });
+            let mut element = Element::new(id, kind);
+            element.options = options;
+            elements.push(element);
         }
     }
 
@@ -132,12 +134,10 @@ impl ComponentBuilder {
             timeout,
             ..
         } = self.options.clone();
-        definition.options = ElementOptions {
-            pre_events,
-            post_events,
-            timeout,
-            ..ElementOptions::default()
-        };
+        definition.options = ElementOptions::default();
+        definition.options.pre_events = pre_events;
+        definition.options.post_events = post_events;
+        definition.options.timeout = timeout;
         if self.options != definition.options {
             let message = "retries, `on_error`, `reuse` and `requires_approval` belong to elements, not to the whole \
                            definition";

@@ -5,7 +5,7 @@ use dad_core::{
     Repeat,
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::build::component::{ComponentBuilder, not_serialisable};
 use crate::build::{element_methods, rebase};
@@ -141,13 +141,9 @@ impl ConditionalBuilder {
     pub fn new(statement: impl Serialize) -> Self {
         let mut parts = Parts::default();
         let statement = parts.json(&statement, "statement");
-        Self {
-            parts,
-            conditional: Conditional {
-                statement,
-                ..Conditional::default()
-            },
-        }
+        let mut conditional = Conditional::default();
+        conditional.statement = statement;
+        Self { parts, conditional }
     }
 
     control_methods!();
@@ -165,14 +161,14 @@ impl ConditionalBuilder {
     }
 
     pub(crate) fn into_element(self) -> BuiltElement {
-        let Self { parts, conditional } = self;
-        let kind = ElementKind::Conditional(Conditional {
-            description: parts.description,
-            variables: parts.variables,
-            ..conditional
-        });
+        let Self {
+            parts,
+            mut conditional,
+        } = self;
+        conditional.description = parts.description;
+        conditional.variables = parts.variables;
         BuiltElement {
-            kind,
+            kind: ElementKind::Conditional(conditional),
             options: parts.options,
             problems: parts.problems,
         }
@@ -193,14 +189,10 @@ impl ForEachBuilder {
         let mut parts = Parts::default();
         let statement = parts.json(&statement, "statement");
         let body = parts.elements("body", body);
-        Self {
-            parts,
-            for_each: ForEach {
-                statement,
-                body,
-                ..ForEach::default()
-            },
-        }
+        let mut for_each = ForEach::default();
+        for_each.statement = statement;
+        for_each.body = body;
+        Self { parts, for_each }
     }
 
     control_methods!();
@@ -243,14 +235,11 @@ impl ForEachBuilder {
     }
 
     pub(crate) fn into_element(self) -> BuiltElement {
-        let Self { parts, for_each } = self;
-        let kind = ElementKind::ForEach(ForEach {
-            description: parts.description,
-            variables: parts.variables,
-            ..for_each
-        });
+        let Self { parts, mut for_each } = self;
+        for_each.description = parts.description;
+        for_each.variables = parts.variables;
         BuiltElement {
-            kind,
+            kind: ElementKind::ForEach(for_each),
             options: parts.options,
             problems: parts.problems,
         }
@@ -272,15 +261,11 @@ impl RepeatBuilder {
         let mut parts = Parts::default();
         let until = parts.json(&until, "until");
         let body = parts.elements("body", body);
-        Self {
-            parts,
-            repeat: Repeat {
-                until,
-                max_iterations,
-                body,
-                ..Repeat::default()
-            },
-        }
+        let mut repeat = Repeat::default();
+        repeat.until = until;
+        repeat.max_iterations = max_iterations;
+        repeat.body = body;
+        Self { parts, repeat }
     }
 
     control_methods!();
@@ -298,14 +283,11 @@ impl RepeatBuilder {
     }
 
     pub(crate) fn into_element(self) -> BuiltElement {
-        let Self { parts, repeat } = self;
-        let kind = ElementKind::Repeat(Repeat {
-            description: parts.description,
-            variables: parts.variables,
-            ..repeat
-        });
+        let Self { parts, mut repeat } = self;
+        repeat.description = parts.description;
+        repeat.variables = parts.variables;
         BuiltElement {
-            kind,
+            kind: ElementKind::Repeat(repeat),
             options: parts.options,
             problems: parts.problems,
         }
@@ -326,10 +308,7 @@ impl CallbackBuilder {
     pub fn new(function: impl Into<String>) -> Self {
         Self {
             options: ElementOptions::default(),
-            callback: Callback {
-                function: function.into(),
-                args: Value::Object(Map::new()),
-            },
+            callback: Callback::new(function.into()),
             problems: Vec::new(),
         }
     }
@@ -386,12 +365,11 @@ impl ParallelBuilder {
 
     pub(crate) fn into_element(self) -> BuiltElement {
         let Self { parts, elements } = self;
-        let kind = ElementKind::Parallel(Parallel {
-            description: parts.description,
-            elements,
-        });
+        let mut parallel = Parallel::default();
+        parallel.description = parts.description;
+        parallel.elements = elements;
         BuiltElement {
-            kind,
+            kind: ElementKind::Parallel(parallel),
             options: parts.options,
             problems: parts.problems,
         }

@@ -63,7 +63,7 @@ impl NodeBuilder {
         };
         Self {
             options: ElementOptions::default(),
-            definition: NodeDefinition { node_type, settings },
+            definition: NodeDefinition::new(node_type, settings),
             problems,
         }
     }

@@ -50,17 +50,15 @@ const PARALLEL_KEYS: &[&str] = &["description", "elements"];
 const CALLBACK_KEYS: &[&str] = &["function", "args"];
 
 pub(super) fn conditional(mut fields: Fields<'_>, inside: Option<ComponentKind>, cx: &mut Cx) -> ElementKind {
-    let mut conditional = Conditional {
-        description: description(&mut fields, cx),
-        variables: own_variables(&mut fields, cx),
-        statement: required(
-            &mut fields,
-            "statement",
-            "write what chooses: `statement: \"$expr{…}\"`",
-            cx,
-        ),
-        ..Conditional::default()
-    };
+    let mut conditional = Conditional::default();
+    conditional.description = description(&mut fields, cx);
+    conditional.variables = own_variables(&mut fields, cx);
+    conditional.statement = required(
+        &mut fields,
+        "statement",
+        "write what chooses: `statement: \"$expr{…}\"`",
+        cx,
+    );
     if !fields.has("true_branch") && !fields.has("false_branch") {
         fields.missing(
             "true_branch",
@@ -79,17 +77,15 @@ pub(super) fn conditional(mut fields: Fields<'_>, inside: Option<ComponentKind>,
 }
 
 pub(super) fn for_each(mut fields: Fields<'_>, inside: Option<ComponentKind>, cx: &mut Cx) -> ElementKind {
-    let mut for_each = ForEach {
-        description: description(&mut fields, cx),
-        variables: own_variables(&mut fields, cx),
-        statement: required(
-            &mut fields,
-            "statement",
-            "write what is looped over: a list, or a template of a list or `range`",
-            cx,
-        ),
-        ..ForEach::default()
-    };
+    let mut for_each = ForEach::default();
+    for_each.description = description(&mut fields, cx);
+    for_each.variables = own_variables(&mut fields, cx);
+    for_each.statement = required(
+        &mut fields,
+        "statement",
+        "write what is looped over: a list, or a template of a list or `range`",
+        cx,
+    );
     if let Some(name) = name(&mut fields, "item_var", cx) {
         for_each.item_var = name;
     }
@@ -118,17 +114,15 @@ pub(super) fn for_each(mut fields: Fields<'_>, inside: Option<ComponentKind>, cx
 }
 
 pub(super) fn repeat(mut fields: Fields<'_>, inside: Option<ComponentKind>, cx: &mut Cx) -> ElementKind {
-    let mut repeat = Repeat {
-        description: description(&mut fields, cx),
-        variables: own_variables(&mut fields, cx),
-        until: required(
-            &mut fields,
-            "until",
-            "write what ends the loop: `until: \"$expr{…}\"`",
-            cx,
-        ),
-        ..Repeat::default()
-    };
+    let mut repeat = Repeat::default();
+    repeat.description = description(&mut fields, cx);
+    repeat.variables = own_variables(&mut fields, cx);
+    repeat.until = required(
+        &mut fields,
+        "until",
+        "write what ends the loop: `until: \"$expr{…}\"`",
+        cx,
+    );
     match fields.take("max_iterations") {
         Some((tree, place)) => repeat.max_iterations = whole(tree, &place, cx).unwrap_or(1),
         None => fields.missing("max_iterations", "say how many passes there may be at most", cx),
@@ -146,10 +140,9 @@ pub(super) fn repeat(mut fields: Fields<'_>, inside: Option<ComponentKind>, cx: 
 }
 
 pub(super) fn parallel(mut fields: Fields<'_>, inside: Option<ComponentKind>, cx: &mut Cx) -> ElementKind {
-    let parallel = Parallel {
-        description: description(&mut fields, cx),
-        elements: required_elements(&mut fields, "elements", inside, cx),
-    };
+    let mut parallel = Parallel::default();
+    parallel.description = description(&mut fields, cx);
+    parallel.elements = required_elements(&mut fields, "elements", inside, cx);
     finish(fields, PARALLEL_KEYS, cx);
     ElementKind::Parallel(parallel)
 }
@@ -168,10 +161,9 @@ pub(super) fn callback(mut fields: Fields<'_>, cx: &mut Cx) -> Option<ElementKin
         None => Value::Object(Map::new()),
     };
     finish(fields, CALLBACK_KEYS, cx);
-    Some(ElementKind::Callback(Callback {
-        function: function?,
-        args,
-    }))
+    let mut callback = Callback::new(function?);
+    callback.args = args;
+    Some(ElementKind::Callback(callback))
 }
 
 fn description(fields: &mut Fields<'_>, cx: &mut Cx) -> Option<String> {

@@ -1,8 +1,6 @@
 //! Elements and lists of elements.
 
-use dad_core::{
-    ComponentKind, Element, ElementId, ElementKind, ElementOptions, NodeDefinition, NodeType, Parallel,
-};
+use dad_core::{ComponentKind, Element, ElementId, ElementKind, NodeDefinition, NodeType, Parallel};
 use serde_json::{Map, Value};
 
 use crate::decode::component::component;
@@ -40,11 +38,8 @@ pub(crate) fn elements(tree: &Tree, place: &Place, kind: Option<ComponentKind>, 
 
 /// Stands in for an element about which something is reported, so that those after it keep their places.
 fn stand_in(index: usize) -> Option<Element> {
-    Some(Element {
-        id: ElementId::new(format!("refused_{index}")).ok()?,
-        kind: ElementKind::Parallel(Parallel::default()),
-        options: ElementOptions::default(),
-    })
+    let id = ElementId::new(format!("refused_{index}")).ok()?;
+    Some(Element::new(id, ElementKind::Parallel(Parallel::default())))
 }
 
 /// The elements under a key that must be there.
@@ -93,7 +88,9 @@ fn element(tree: &Tree, place: &Place, inside: Option<ComponentKind>, cx: &mut C
         _ => control::callback(fields, cx),
     };
     if let (Some(id), Some(kind)) = (id, kind) {
-        return Some(Element { id, kind, options });
+        let mut element = Element::new(id, kind);
+        element.options = options;
+        return Some(element);
     }
     cx.dropped.extend(name.map(str::to_owned));
     None
@@ -216,10 +213,7 @@ fn node(mut fields: Fields<'_>, cx: &mut Cx) -> Option<ElementKind> {
     };
     let known: Vec<&str> = NODE_KEYS.iter().chain(OPTION_KEYS).copied().collect();
     fields.finish(&known, refused_in_node, cx);
-    Some(ElementKind::Node(NodeDefinition {
-        node_type: node_type?,
-        settings,
-    }))
+    Some(ElementKind::Node(NodeDefinition::new(node_type?, settings)))
 }
 
 fn refused_in_node(key: &str) -> Option<Problem> {

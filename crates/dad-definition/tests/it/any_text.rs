@@ -41,9 +41,7 @@ pub(crate) fn load_and_compile(text: &str) {
 fn compile_loaded(loaded: &Loaded) {
     let types = Anything {
         node: NodeTypeInfo::any(1),
-        callback: CallbackInfo {
-            args_schema: true.into(),
-        },
+        callback: CallbackInfo::new(true.into()),
     };
     let root = ElementId::new("root").expect("it is an id");
     if let Err(problems) = compile(&loaded.definition, &root, &types, Some(&loaded.spans)) {

@@ -35,11 +35,11 @@ fn autocoder() -> AgentBuilder {
     )
     .pre_events(["node_input_required"])
     .timeout(Duration::from_secs(30 * 60))
-    .retry(RetryPolicy {
-        max_attempts: 3,
-        when: vec!["rate_limit".to_owned()],
-        ..RetryPolicy::default()
-    });
+    .retry(
+        RetryPolicy::default()
+            .max_attempts(3)
+            .when(vec!["rate_limit".to_owned()]),
+    );
     let file_ops = NodeBuilder::new(
         NodeType::FILE_OPERATION,
         json!({ "base_directory": "$expr{repo}", "stage": true }),
@@ -75,12 +75,7 @@ fn autocoder() -> AgentBuilder {
         .required(["task"])
         .variable("repo", "$var{run_root}/global_data/repo")
         .variable("spec", json!({ "checks": ["a", "b"], "limit": 2.5 }))
-        .budget(Budget {
-            cost: Some(2.0),
-            calls: Some(40),
-            tokens: None,
-            ..Budget::default()
-        })
+        .budget(Budget::default().cost(2.0).calls(40))
         .output("$expr{ $hier{main_flow.test}.outcome.results[0].stdout }")
         .flow("main_flow", main_flow)
 }
@@ -175,13 +170,14 @@ fn everything() -> AgentBuilder {
         .pre_events(["node_input_required"])
         .post_events(["tested"])
         .timeout(Duration::from_secs(90))
-        .retry(RetryPolicy {
-            max_attempts: 3,
-            initial_delay: Duration::from_millis(500),
-            max_delay: Duration::from_secs(10),
-            when: vec!["timeout".to_owned()],
-            repeat_effects: true,
-        })
+        .retry(
+            RetryPolicy::default()
+                .max_attempts(3)
+                .initial_delay(Duration::from_millis(500))
+                .max_delay(Duration::from_secs(10))
+                .when(vec!["timeout".to_owned()])
+                .repeat_effects(true),
+        )
         .on_error(OnError::Continue)
         .reuse(Reuse::Never)
         .requires_approval();
@@ -230,12 +226,7 @@ fn everything() -> AgentBuilder {
         .description("All there is.")
         .io_description("A task in, a report out.")
         .variable("checks", ["build", "test"])
-        .budget(Budget {
-            cost: Some(1.5),
-            tokens: Some(1000),
-            calls: Some(3),
-            ..Budget::default()
-        })
+        .budget(Budget::default().cost(1.5).tokens(1000).calls(3))
         .allow_protected([".github/workflows/"])
         .output("$expr{ $hier{main.fix.last.test}.outcome }")
         .flow("main", main)

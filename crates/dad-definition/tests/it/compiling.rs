@@ -255,13 +255,15 @@ fn a_type_that_forgets_to_refuse_unknown_keys_does_not_accept_them() {
             Some(&self.0)
         }
     }
-    let types = Types(NodeTypeInfo {
-        settings_schema: schemars::schema_for!(Lenient).to_value(),
-        compile: |settings| Compiled {
-            prompt_variables: settings["names"].as_object().cloned().unwrap_or_default(),
-            ..Compiled::default()
-        },
-        ..NodeTypeInfo::any(1)
+    let types = Types({
+        let mut node_type_info = NodeTypeInfo::any(1);
+        node_type_info.settings_schema = schemars::schema_for!(Lenient).to_value();
+        node_type_info.compile = |settings| {
+            let mut compiled = Compiled::default();
+            compiled.prompt_variables = settings["names"].as_object().cloned().unwrap_or_default();
+            compiled
+        };
+        node_type_info
     });
     let reported = |settings: &str| -> Vec<String> {
         let yaml = format!(

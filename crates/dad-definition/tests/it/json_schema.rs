@@ -61,16 +61,13 @@ impl Types {
         Self {
             registry: Registry::new(),
             free: NodeTypeInfo::any(1),
-            composed: NodeTypeInfo {
-                settings_schema: schemars::schema_for!(Composed).to_value(),
-                ..NodeTypeInfo::any(1)
+            composed: {
+                let mut node_type_info = NodeTypeInfo::any(1);
+                node_type_info.settings_schema = schemars::schema_for!(Composed).to_value();
+                node_type_info
             },
-            notify: CallbackInfo {
-                args_schema: true.into(),
-            },
-            count: CallbackInfo {
-                args_schema: schemars::schema_for!(Count).to_value(),
-            },
+            notify: CallbackInfo::new(true.into()),
+            count: CallbackInfo::new(schemars::schema_for!(Count).to_value()),
         }
     }
 }
@@ -472,10 +469,8 @@ fn known_node() -> impl Strategy<Value = NodeDefinition> {
         )
     });
     let free = object().prop_map(|settings| ("free", settings));
-    prop_oneof![command, folder, composed, free].prop_map(|(node_type, settings)| NodeDefinition {
-        node_type: NodeType::new(node_type),
-        settings,
-    })
+    prop_oneof![command, folder, composed, free]
+        .prop_map(|(node_type, settings)| NodeDefinition::new(NodeType::new(node_type), settings))
 }
 
 /// The pointers of all values of a document but the document itself.

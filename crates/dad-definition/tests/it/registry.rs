@@ -128,22 +128,19 @@ impl Registry {
             ("command", info::<CommandSettings>()),
             ("folder_analyzer", info::<FolderSettings>()),
             ("file_operation", info::<FileSettings>()),
-            (
-                "ai_model_call",
-                NodeTypeInfo {
-                    compile: compile_model_call,
-                    ..info::<ModelSettings>()
-                },
-            ),
+            ("ai_model_call", {
+                let mut info = info::<ModelSettings>();
+                info.compile = compile_model_call;
+                info
+            }),
         ]))
     }
 }
 
 fn info<T: JsonSchema>() -> NodeTypeInfo {
-    NodeTypeInfo {
-        settings_schema: schemars::schema_for!(T).to_value(),
-        ..NodeTypeInfo::any(1)
-    }
+    let mut info = NodeTypeInfo::any(1);
+    info.settings_schema = schemars::schema_for!(T).to_value();
+    info
 }
 
 fn compile_model_call(settings: &Value) -> Compiled {
@@ -157,12 +154,13 @@ fn compile_model_call(settings: &Value) -> Compiled {
             "answers are always streamed to disk",
         )
     });
-    Compiled {
-        problems: refused.into_iter().collect(),
-        prompt_variables: prompt_variables
+    {
+        let mut compiled = Compiled::default();
+        compiled.problems = refused.into_iter().collect();
+        compiled.prompt_variables = prompt_variables
             .map(|(name, value)| (name.clone(), default(value)))
-            .collect(),
-        ..Compiled::default()
+            .collect();
+        compiled
     }
 }
 

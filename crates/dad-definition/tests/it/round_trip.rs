@@ -237,16 +237,17 @@ pub(crate) fn object() -> impl Strategy<Value = Value> {
 
 fn options() -> impl Strategy<Value = ElementOptions> {
     let retry = (1..9_u32, 0..5000_u64, 5000..9000_u64, any::<bool>()).prop_map(
-        |(max_attempts, initial, max, repeat)| RetryPolicy {
-            max_attempts,
-            initial_delay: Duration::from_millis(initial),
-            max_delay: Duration::from_millis(max),
-            when: if repeat {
-                vec!["timeout".to_owned()]
-            } else {
-                Vec::new()
-            },
-            repeat_effects: repeat,
+        |(max_attempts, initial, max, repeat)| {
+            RetryPolicy::default()
+                .max_attempts(max_attempts)
+                .initial_delay(Duration::from_millis(initial))
+                .max_delay(Duration::from_millis(max))
+                .when(if repeat {
+                    vec!["timeout".to_owned()]
+                } else {
+                    Vec::new()
+                })
+                .repeat_effects(repeat)
         },
     );
     (
@@ -255,31 +256,29 @@ fn options() -> impl Strategy<Value = ElementOptions> {
         prop::option::of(retry),
         any::<[bool; 4]>(),
     )
-        .prop_map(
-            |(events, timeout, retry, [continues, always, never, approval])| ElementOptions {
-                pre_events: events.clone(),
-                post_events: events,
-                timeout: timeout.map(Duration::from_millis),
-                retry,
-                on_error: if continues {
-                    OnError::Continue
-                } else {
-                    OnError::Fail
-                },
-                reuse: if always {
-                    Reuse::Always
-                } else if never {
-                    Reuse::Never
-                } else {
-                    Reuse::Auto
-                },
-                requires_approval: approval,
-                budget: never.then(|| Budget {
-                    wall_time: timeout.map(Duration::from_millis),
-                    ..Budget::default()
-                }),
-            },
-        )
+        .prop_map(|(events, timeout, retry, [continues, always, never, approval])| {
+            let mut element_options = ElementOptions::default();
+            element_options.pre_events = events.clone();
+            element_options.post_events = events;
+            element_options.timeout = timeout.map(Duration::from_millis);
+            element_options.retry = retry;
+            element_options.on_error = if continues {
+                OnError::Continue
+            } else {
+                OnError::Fail
+            };
+            element_options.reuse = if always {
+                Reuse::Always
+            } else if never {
+                Reuse::Never
+            } else {
+                Reuse::Auto
+            };
+            element_options.requires_approval = approval;
+            element_options.budget =
+                never.then(|| Budget::default().wall_time(timeout.map(Duration::from_millis)));
+            element_options
+        })
 }
 
 /// Templates whose variables every generated definition has.
@@ -300,10 +299,8 @@ fn placeholder() -> impl Strategy<Value = Value> {
 }
 
 fn any_node() -> impl Strategy<Value = NodeDefinition> {
-    ("[a-z_]{1,9}", object()).prop_map(|(node_type, settings)| NodeDefinition {
-        node_type: NodeType::new(node_type),
-        settings,
-    })
+    ("[a-z_]{1,9}", object())
+        .prop_map(|(node_type, settings)| NodeDefinition::new(NodeType::new(node_type), settings))
 }
 
 fn callback() -> impl Strategy<Value = ElementKind> {
@@ -313,9 +310,10 @@ fn callback() -> impl Strategy<Value = ElementKind> {
         args.prop_map(|times| ("count", json!({ "times": times }))),
     ]
     .prop_map(|(function, args)| {
-        ElementKind::Callback(Callback {
-            function: function.to_owned(),
-            args,
+        ElementKind::Callback({
+            let mut callback = Callback::new(function.to_owned());
+            callback.args = args;
+            callback
         })
     })
 }
@@ -354,12 +352,14 @@ fn conditional(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = Ele
     let branches = (elements(element.clone()), elements(element));
     (prop::option::of(text()), variables(), condition(), branches).prop_map(
         |(description, variables, statement, (true_branch, false_branch))| {
-            ElementKind::Conditional(Conditional {
-                description,
-                variables,
-                statement,
-                true_branch,
-                false_branch,
+            ElementKind::Conditional({
+                let mut conditional = Conditional::default();
+                conditional.description = description;
+                conditional.variables = variables;
+                conditional.statement = statement;
+                conditional.true_branch = true_branch;
+                conditional.false_branch = false_branch;
+                conditional
             })
         },
     )
@@ -385,31 +385,32 @@ fn for_each(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = Elemen
             |((description, variables, statement, start_index), (limits, until, body))| {
                 let (max_iterations, max_concurrency, [truncates, names_item, names_index]) = limits;
                 let default = ForEach::default();
-                ElementKind::ForEach(ForEach {
-                    description,
-                    variables,
-                    statement,
-                    item_var: if names_item {
+                ElementKind::ForEach({
+                    let mut for_each = ForEach::default();
+                    for_each.description = description;
+                    for_each.variables = variables;
+                    for_each.statement = statement;
+                    for_each.item_var = if names_item {
                         "check".to_owned()
                     } else {
                         default.item_var
-                    },
-                    index_var: if names_index {
+                    };
+                    for_each.index_var = if names_index {
                         "number".to_owned()
                     } else {
                         default.index_var
-                    },
-                    start_index,
-                    max_iterations,
-                    on_limit: if truncates {
+                    };
+                    for_each.start_index = start_index;
+                    for_each.max_iterations = max_iterations;
+                    for_each.on_limit = if truncates {
                         OnLimit::Truncate
                     } else {
                         OnLimit::Fail
-                    },
-                    // Iterations that run at the same time cannot be ended by one of them.
-                    max_concurrency: if until.is_some() { 1 } else { max_concurrency },
-                    until,
-                    body,
+                    };
+                    for_each.max_concurrency = if until.is_some() { 1 } else { max_concurrency };
+                    for_each.until = until;
+                    for_each.body = body;
+                    for_each
                 })
             },
         )
@@ -421,22 +422,24 @@ fn repeat(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementK
     (start, limits, elements(element)).prop_map(
         |((description, variables, until), (max_iterations, [continues, names_index]), body)| {
             let default = Repeat::default();
-            ElementKind::Repeat(Repeat {
-                description,
-                variables,
-                until,
-                index_var: if names_index {
+            ElementKind::Repeat({
+                let mut repeat = Repeat::default();
+                repeat.description = description;
+                repeat.variables = variables;
+                repeat.until = until;
+                repeat.index_var = if names_index {
                     "pass".to_owned()
                 } else {
                     default.index_var
-                },
-                max_iterations,
-                on_exhausted: if continues {
+                };
+                repeat.max_iterations = max_iterations;
+                repeat.on_exhausted = if continues {
                     OnExhausted::Continue
                 } else {
                     OnExhausted::Fail
-                },
-                body,
+                };
+                repeat.body = body;
+                repeat
             })
         },
     )
@@ -444,9 +447,11 @@ fn repeat(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementK
 
 fn parallel(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementKind> {
     (prop::option::of(text()), elements(element)).prop_map(|(description, elements)| {
-        ElementKind::Parallel(Parallel {
-            description,
-            elements,
+        ElementKind::Parallel({
+            let mut parallel = Parallel::default();
+            parallel.description = description;
+            parallel.elements = elements;
+            parallel
         })
     })
 }
@@ -455,10 +460,10 @@ fn elements(element: impl Strategy<Value = ElementKind>) -> impl Strategy<Value 
     prop::collection::vec((element, options()), 0..4).prop_map(|elements| {
         let elements = elements.into_iter().enumerate();
         elements
-            .map(|(index, (kind, options))| Element {
-                id: format!("e{index}").parse().unwrap(),
-                kind,
-                options,
+            .map(|(index, (kind, options))| {
+                let mut element = Element::new(format!("e{index}").parse().unwrap(), kind);
+                element.options = options;
+                element
             })
             .collect()
     })
@@ -482,12 +487,14 @@ fn body(element: impl Strategy<Value = ElementKind>) -> impl Strategy<Value = Co
     )
         .prop_map(|(description, variables, mut elements, split)| {
             let finally = elements.split_off(split.min(elements.len()));
-            ComponentBody {
-                io_description: description.clone(),
-                description,
-                variables,
-                elements,
-                finally,
+            {
+                let mut component_body = ComponentBody::default();
+                component_body.io_description = description.clone();
+                component_body.description = description;
+                component_body.variables = variables;
+                component_body.elements = elements;
+                component_body.finally = finally;
+                component_body
             }
         })
 }
@@ -510,12 +517,7 @@ pub(crate) fn definition(
         let mut definition = Definition::new(kind);
         definition.root_id = has_id.then(|| "root".parse().unwrap());
         definition.required = vec!["a".to_owned()];
-        definition.budget = Some(Budget {
-            cost,
-            calls,
-            tokens: calls.map(|calls| calls / 2),
-            wall_time: calls.map(|calls| Duration::from_millis(calls % 9_999_999)),
-        });
+        definition.budget = Some(Budget::default().cost(cost).calls(calls).tokens(calls.map(|calls| calls / 2)).wall_time(calls.map(|calls| Duration::from_millis(calls % 9_999_999))));
         definition.allow_protected = vec!["**/.envrc".to_owned(); usize::from(has_id)];
         let rule = json!({ "element": "a.b", "arguments": { "a": [{ "$rest": { "$any": true } }] }, "decision": "deny" });
         definition.approvals = vec![serde_json::from_value(rule).unwrap(); usize::from(has_id)];

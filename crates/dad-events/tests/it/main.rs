@@ -6,50 +6,80 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{
-    ComponentKind, HierarchyPath, NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage,
-};
+use dad_core::{ComponentKind, HierarchyPath, NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp};
 use dad_events::{
     ApprovalRequiredEvent, ComponentExecutionFailedEvent, ComponentInputRequiredEvent, Custom, CustomEvent,
-    Delivery, Event, EventBody, EventBus, EventBusConfig, HandlerError, NodeExecutionCompletedEvent,
-    NodeInputRequiredEvent, ReadResults, ResultReader, RunInfo, RunObserver, StepEnded, TraceUpdateEvent, on,
-    on_any, pause_time_limit,
+    Delivery, Event, EventBody, EventBus, EventBusConfig, EventType, HandlerError,
+    NodeExecutionCompletedEvent, NodeInputRequiredEvent, ReadResults, ResultReader, RunInfo, RunObserver,
+    StepEnded, TraceUpdateEvent, on, on_any, pause_time_limit,
 };
 use serde_json::{Map, Value, json};
 
 fn identity() -> Arc<RunInfo> {
-    Arc::new(RunInfo {
-        run_id: "run_20251123_141516_000001".parse().unwrap(),
-        root_id: "root".parse().unwrap(),
-        run_dir: "/r".into(),
-        trace_dir: "/r/.trace".into(),
-        session: 1,
-        previous_run_id: None,
-        secrets: SecretRegistry::new(),
-        reader: ResultReader::default(),
-    })
+    Arc::new(
+        RunInfo::new(
+            "run_20251123_141516_000001".parse().unwrap(),
+            "root".parse().unwrap(),
+            "/r".into(),
+            "/r/.trace".into(),
+        )
+        .session(1)
+        .secrets(SecretRegistry::new())
+        .reader(ResultReader::default()),
+    )
 }
 
 fn step_ended(seq: u64) -> Event {
-    let body = EventBody::StepEnded(StepEnded {
-        path: "root.step".parse().unwrap(),
-        node_type: NodeType::COMMAND,
-        status: StepStatus::Completed,
-        attempt: 1,
-        duration: Duration::ZERO,
-        usage: Usage::default(),
-        reused_from: None,
-        edited_from: None,
-        summary: None,
-        error: None,
-        dir: "/r/root/step".into(),
+    let body = EventBody::StepEnded(StepEnded::new(
+        "root.step".parse().unwrap(),
+        NodeType::COMMAND,
+        StepStatus::Completed,
+        "/r/root/step".into(),
+    ));
+    Event::new(Some(seq), Timestamp::now(), identity(), body)
+}
+
+#[test]
+fn an_event_serialises_with_its_kind_and_its_run() {
+    let mut event = step_ended(7);
+    event.at = "2025-11-23T14:15:16Z".parse().unwrap();
+    let written = serde_json::to_value(&event).unwrap();
+    let expected = json!({
+        "event": "node_execution_completed",
+        "seq": 7,
+        "at": "2025-11-23T14:15:16Z",
+        "run_id": "run_20251123_141516_000001",
+        "type": "step_ended",
+        "path": "root.step",
+        "node_type": "command",
+        "status": "completed",
+        "attempt": 1,
+        "duration_seconds": 0.0,
+        "usage": { "calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 },
+        "dir": "/r/root/step",
     });
-    Event {
-        seq: Some(seq),
-        at: Timestamp::now(),
-        run: identity(),
-        body,
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn a_type_of_an_event_is_read_from_its_word() {
+    let started: EventType = "run_started".parse().unwrap();
+    assert_eq!(started, EventType::RunStarted);
+    for word in [
+        "node_input_required",
+        "component_execution_failed",
+        "trace_update",
+        "custom",
+    ] {
+        let read: EventType = word.parse().unwrap();
+        assert_eq!(read.as_str(), word);
+        assert_eq!(serde_json::to_value(read).unwrap(), word);
     }
+    let error = "run_begun".parse::<EventType>().unwrap_err().to_string();
+    assert!(
+        error.contains("`run_begun`") && error.contains("run_started"),
+        "{error}"
+    );
 }
 
 type Seen = Arc<Mutex<Vec<u64>>>;
@@ -116,7 +146,7 @@ async fn a_slow_subscriber_learns_what_it_missed() {
     bus.publish(step_ended(6));
     match slow.next().await.unwrap() {
         Delivery::Missed { events, records } => assert_eq!((events, records), (3, Some(3..=5))),
-        Delivery::Event(event) => panic!("{event:?}"),
+        other => panic!("{other:?}"),
     }
     assert!(matches!(slow.next().await, Some(Delivery::Event(event)) if event.seq == Some(6)));
     assert_eq!(got, [1, 2]);
@@ -148,10 +178,7 @@ impl RunObserver for Recorder {
 async fn observers_miss_nothing_and_the_run_waits_for_them() {
     let recorder = Arc::new(Recorder::default());
     let mut bus = EventBus::builder();
-    bus.config(EventBusConfig {
-        observer_backlog: 4,
-        ..EventBusConfig::default()
-    });
+    bus.config(EventBusConfig::default().observer_backlog(4));
     bus.observe(Some(Arc::clone(&recorder)));
     let bus = bus.start(&identity());
     for seq in 1..=1000 {
@@ -207,11 +234,7 @@ async fn handlers_are_asked_in_order_until_one_answers() {
 fn an_event_type_follows_from_the_body() {
     let mut event = step_ended(1);
     assert_eq!(event.event_type().as_str(), "node_execution_completed");
-    event.body = EventBody::Custom(Custom {
-        name: "x".into(),
-        path: None,
-        payload: json!(1),
-    });
+    event.body = EventBody::Custom(Custom::new("x", json!(1)));
     assert_eq!(event.event_type().as_str(), "custom");
     assert_eq!(StatusCounts::default().total(), 0);
 }
@@ -364,11 +387,7 @@ async fn handlers_get_custom_events_and_updates() {
     ]);
     let bus = bus.start(&identity());
     let mut event = step_ended(1);
-    event.body = EventBody::Custom(Custom {
-        name: "saved".into(),
-        path: None,
-        payload: json!(1),
-    });
+    event.body = EventBody::Custom(Custom::new("saved", json!(1)));
     bus.publish(event);
     assert!(bus.close().await.is_empty());
     assert_eq!(*seen.lock().unwrap(), ["saved 1"]);

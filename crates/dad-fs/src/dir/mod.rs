@@ -52,7 +52,7 @@ pub struct Dir {
     pub(crate) share: Share,
 }
 
-/// The kind of a directory entry. Symbolic links are not followed.
+/// The kind of a directory entry. Symbolic links are not followed. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
@@ -67,11 +67,20 @@ pub enum EntryKind {
 
 /// One entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its name; names that are not UTF-8 are not listed.
     pub name: String,
     /// The kind of the entry.
     pub kind: EntryKind,
+}
+
+impl Entry {
+    /// An entry of a directory.
+    #[must_use]
+    pub fn new(name: String, kind: EntryKind) -> Self {
+        Self { name, kind }
+    }
 }
 
 impl Dir {

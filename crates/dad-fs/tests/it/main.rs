@@ -286,10 +286,11 @@ fn a_file_is_replaced_through_a_temporary_file_of_the_caller() {
     let temporary = dad_fs::temporary_name("mine");
     let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_577_836_800);
     for (content, mode) in [(b"one", 0o640), (b"two", 0o400), (b"six", 0o755)] {
-        let wanted = Attributes {
-            mode: Some(mode),
-            modified: Some(modified),
-            ..Attributes::default()
+        let wanted = {
+            let mut attributes = Attributes::default();
+            attributes.mode = Some(mode);
+            attributes.modified = Some(modified);
+            attributes
         };
         let not_kept = dir
             .replace_via_temporary("file", &temporary, content, &wanted, Durability::Disk)
@@ -320,9 +321,10 @@ fn a_file_is_replaced_through_a_temporary_file_of_the_caller() {
 fn a_new_file_can_be_executed_by_those_who_may_read_it() {
     let (_temp, dir) = temp();
     let temporary = dad_fs::temporary_name("mine");
-    let wanted = Attributes {
-        executable: true,
-        ..Attributes::default()
+    let wanted = {
+        let mut attributes = Attributes::default();
+        attributes.executable = true;
+        attributes
     };
     let private = dir.clone().shared_with(Share::User);
     for (dir, name, mode) in [(&private, "mine", 0o700), (&dir, "all", 0o755)] {
@@ -356,9 +358,10 @@ fn attributes_go_with_what_is_written_anew() {
     assert_eq!(has.owner == Some((65534, 65533)), other_owner);
 
     let inner = dir.create_dir("inner").unwrap();
-    let wanted = Attributes {
-        mode: Some(0o2500),
-        ..inner.attributes().unwrap()
+    let wanted = {
+        let mut attributes = inner.attributes().unwrap();
+        attributes.mode = Some(0o2500);
+        attributes
     };
     inner.give_attributes(&wanted, Durability::Disk).unwrap();
     assert_eq!(inner.attributes().unwrap().mode, Some(0o2500));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use derive_setters::Setters;
 use jiff::civil::Date;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
@@ -26,30 +27,34 @@ const HEADERS_OF_KEYS: &[&str] = &[
 /// ```
 /// use dad_models::{ModelCatalog, ModelEntry, Price};
 ///
-/// let catalog = ModelCatalog::new(vec![ModelEntry {
-///     name: "openai/gpt-5.5".to_owned(),
-///     price: Some(Price::new(4.0, 20.0)), // as agreed with the provider
-///     ..ModelEntry::default()
-/// }]);
+/// let catalog = ModelCatalog::new(vec![
+///     ModelEntry::new("openai/gpt-5.5").price(Price::new(4.0, 20.0)), // as agreed with the provider
+/// ]);
 /// assert_eq!(catalog.price("openai/gpt-5.5")?.map(|price| price.rates.output), Some(20.0));
 /// # Ok::<(), dad_models::ModelError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ModelEntry {
     /// The name definitions use.
+    #[setters(into)]
     pub name: String,
     /// The provider's name; the part of `name` before the slash by default.
     #[serde(default)]
+    #[setters(into)]
     pub provider: Option<String>,
     /// The name the provider uses; the part of `name` after the slash by default.
     #[serde(default)]
+    #[setters(into)]
     pub model: Option<String>,
     /// The address of the provider.
     #[serde(default)]
+    #[setters(into)]
     pub base_url: Option<String>,
     /// The protocol; for unknown providers that of OpenAI's chat completions by default.
     #[serde(default)]
+    #[setters(into)]
     pub protocol: Option<Protocol>,
     /// Headers of every request to the address, beside those of the protocol. A key is none of them.
     #[serde(default)]
@@ -59,28 +64,35 @@ pub struct ModelEntry {
     pub query: BTreeMap<String, String>,
     /// The place of the key in a request; by default that of the protocol.
     #[serde(default)]
+    #[setters(into)]
     pub auth: Option<Auth>,
     /// A file of certificates, in PEM, that the server's own may be signed with, beside those that the system trusts. Relative
     /// to the project.
     #[serde(default)]
+    #[setters(into)]
     pub ca_file: Option<PathBuf>,
     /// The price.
     #[serde(default)]
+    #[setters(into)]
     pub price: Option<Price>,
     /// The largest number of tokens that a call may send.
     #[serde(default)]
+    #[setters(into)]
     pub window: Option<u64>,
     /// The longest answer, in tokens.
     #[serde(default)]
+    #[setters(into)]
     pub max_output_tokens: Option<u32>,
     /// The model's abilities.
     #[serde(default)]
     pub capabilities: Capabilities,
     /// The day from which the provider answers no more.
     #[serde(default, deserialize_with = "day")]
+    #[setters(into)]
     pub retires: Option<Date>,
     /// The model that is recommended in its place.
     #[serde(default)]
+    #[setters(into)]
     pub successor: Option<String>,
     /// Other names of the model.
     #[serde(default)]
@@ -88,6 +100,11 @@ pub struct ModelEntry {
 }
 
 impl ModelEntry {
+    /// A model by the name that definitions use, about which nothing else is said.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self::default().name(name)
+    }
+
     /// The facts that it states.
     pub(super) fn facts(&self) -> ModelFacts {
         ModelFacts {

@@ -45,10 +45,7 @@ impl Refusal {
 
     /// The error for the caller, of a call that cost what the provider reports with it, or nothing.
     pub(crate) fn error(self, model: &str, price: Option<&Price>) -> ModelError {
-        let refused = Usage {
-            calls: 1,
-            ..Usage::default()
-        };
+        let refused = Usage::default().calls(1);
         ModelError::Status {
             usage: Some(self.tokens.map_or(refused, |tokens| tokens.usage(price, None))),
             model: model.to_owned(),

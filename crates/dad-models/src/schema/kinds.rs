@@ -49,6 +49,7 @@ pub(crate) enum Dialect {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Strictness {
     /// Enforcement if the schema allows it.
     #[default]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use derive_setters::Setters;
 use reqwest::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
 };
@@ -53,22 +54,39 @@ const KEPT_HEADERS: &[&str] = &[
 ];
 
 /// A request to a server. As it is recorded, the names of secrets stand in the places of their values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct WebRequest {
     /// The method, in capital letters.
+    #[setters(into)]
     pub method: String,
     /// The whole address.
+    #[setters(into)]
     pub url: String,
     /// Names and values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
     /// The body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub body: Option<String>,
+}
+
+impl WebRequest {
+    /// A request without headers and body; the method is in capital letters, the address whole.
+    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
 }
 
 /// The bounds of a request: its hosts, and the size of the answer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct WebBounds {
     /// The hosts.
     pub hosts: AllowedHosts,
@@ -80,12 +98,28 @@ pub struct WebBounds {
     pub expected: Vec<u16>,
 }
 
+impl WebBounds {
+    /// Bounds without redirects that are the answer. `timeout` lasts from the first connection to the end of the answer, of
+    /// which `max_bytes` are read.
+    #[must_use]
+    pub fn new(hosts: AllowedHosts, timeout: Duration, max_bytes: u64) -> Self {
+        Self {
+            hosts,
+            timeout,
+            max_bytes,
+            expected: Vec::new(),
+        }
+    }
+}
+
 /// The answer of a server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct WebAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The address that answered, behind all redirects.
+    #[setters(into)]
     pub url: String,
     /// Those headers that are kept, by their names in lower case; several values of one are joined by `, `.
     pub headers: Vec<(String, String)>,
@@ -96,10 +130,25 @@ pub struct WebAnswer {
     pub is_cut: bool,
     /// The seconds that the server asks to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub retry_after: Option<f64>,
 }
 
-/// The body of an answer.
+impl WebAnswer {
+    /// A whole answer of the address `url`, without headers.
+    pub fn new(status: u16, url: impl Into<String>, body: WebBody) -> Self {
+        Self {
+            status,
+            url: url.into(),
+            headers: Vec::new(),
+            body,
+            is_cut: false,
+            retry_after: None,
+        }
+    }
+}
+
+/// The body of an answer. A closed set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebBody {

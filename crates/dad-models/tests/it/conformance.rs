@@ -50,11 +50,10 @@ fn tools() -> Vec<ToolSpec> {
         "type": "object", "required": ["city"],
         "properties": { "city": { "type": "string" }, "unit": { "type": "string", "enum": ["C", "F"] } },
     });
-    let spec = |name: &str, description: Option<&str>, schema: Value| ToolSpec {
-        name: name.to_owned(),
-        description: description.map(str::to_owned),
-        schema,
-        cache: false,
+    let spec = |name: &str, description: Option<&str>, schema: Value| {
+        ToolSpec::new(name.to_owned(), schema)
+            .description(description.map(str::to_owned))
+            .cache(false)
     };
     vec![
         spec("weather", Some("The weather of a city."), weather),
@@ -64,19 +63,19 @@ fn tools() -> Vec<ToolSpec> {
 
 /// Answers the calls of a turn; the tool `breaks` fails.
 fn answer_calls(request: &mut ModelRequest, response: ModelResponse) {
-    request.messages.push(Message {
-        tool_calls: response.tool_calls.clone(),
-        native: response.native,
-        ..Message::new(Role::Assistant, response.text)
-    });
+    request.messages.push(
+        Message::new(Role::Assistant, response.text)
+            .tool_calls(response.tool_calls.clone())
+            .native(response.native),
+    );
     for call in response.tool_calls {
         let is_error = call.name == "breaks";
-        request.messages.push(Message {
-            tool_call_id: Some(call.id.clone()),
-            is_error,
-            tool_calls: vec![call],
-            ..Message::new(Role::Tool, if is_error { "it broke" } else { "sunny" })
-        });
+        request.messages.push(
+            Message::new(Role::Tool, if is_error { "it broke" } else { "sunny" })
+                .tool_call_id(call.id.clone())
+                .is_error(is_error)
+                .tool_calls(vec![call]),
+        );
     }
 }
 
@@ -282,10 +281,7 @@ async fn schemas_of_types_are_those_of_tools_too() {
             for strict in [false, true] {
                 let mut request = setting.request("Use it in 1 round.");
                 request.options.other.insert("strict".to_owned(), strict.into());
-                request.options.tools = vec![ToolSpec {
-                    schema: typed.schema.clone(),
-                    ..tools().remove(0)
-                }];
+                request.options.tools = vec![tools().remove(0).schema(typed.schema.clone())];
                 let asked = world
                     .clients
                     .client
@@ -387,17 +383,11 @@ async fn a_turn_of_another_provider_is_continued() {
                 let response = ask(&world, first, Mode::Whole, &request).await;
                 assert!(!response.tool_calls.is_empty(), "{first:?}");
                 answer_calls(&mut request, response);
-                let mut request = ModelRequest {
-                    messages: request.messages,
-                    ..second.request("")
-                };
+                let mut request = second.request("").messages(request.messages);
                 request.options.tools = tools();
                 converse(&world, second, Mode::Streamed, &mut request).await;
                 // And back.
-                let mut request = ModelRequest {
-                    messages: request.messages,
-                    ..first.request("")
-                };
+                let mut request = first.request("").messages(request.messages);
                 request.options.tools = tools();
                 request
                     .messages

@@ -230,21 +230,15 @@ async fn an_empty_end_is_judged_by_its_reason() {
     )
     .await;
     let mut request = request();
-    let made = ToolCall {
-        id: "x".to_owned(),
-        name: "note".to_owned(),
-        arguments: json!({}),
-        signatures: Vec::new(),
-    };
-    request.messages.push(Message {
-        tool_calls: vec![made.clone()],
-        ..Message::new(Role::Assistant, "\n\n")
-    });
-    request.messages.push(Message {
-        tool_call_id: Some("x".to_owned()),
-        tool_calls: vec![made],
-        ..Message::new(Role::Tool, "noted")
-    });
+    let made = ToolCall::new("x".to_owned(), "note".to_owned(), json!({})).signatures(Vec::new());
+    request
+        .messages
+        .push(Message::new(Role::Assistant, "\n\n").tool_calls(vec![made.clone()]));
+    request.messages.push(
+        Message::new(Role::Tool, "noted")
+            .tool_call_id("x".to_owned())
+            .tool_calls(vec![made]),
+    );
     let response = client("anthropic", &server.uri())
         .complete(&request, &call())
         .await
@@ -310,10 +304,7 @@ async fn what_a_server_sends_without_end_or_sense_is_an_error_of_its_kind() {
     const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
     const REFUSED: &str = "HTTP/1.1 500 No\r\n\r\n";
     let event = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"xxxxxxxx\"}}]}\n\n";
-    let limits = Limits {
-        answer_mib: std::num::NonZeroU64::new(1),
-        ..Limits::default()
-    };
+    let limits = Limits::default().answer_mib(std::num::NonZeroU64::new(1));
     for (head, piece, times, code, again) in [
         (OK, &event[..], usize::MAX, "answer_too_long", false),
         (OK, &b": a comment\n"[..], usize::MAX, "answer_too_long", false),
@@ -409,10 +400,7 @@ async fn a_finished_answer_does_not_wait_for_its_server() {
         // It neither ends the stream nor says more.
         std::thread::sleep(std::time::Duration::from_secs(60));
     });
-    let limits = Limits {
-        idle_timeout: std::num::NonZeroU64::new(1),
-        ..Limits::default()
-    };
+    let limits = Limits::default().idle_timeout(std::num::NonZeroU64::new(1));
     let client = client("openai", &url).with_limits(limits);
     let response = client.stream(&request(), &call(), &|_| {}).await.unwrap();
     assert_eq!(response.text, "Hi");

@@ -41,25 +41,20 @@ use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn request(text: &str) -> ModelRequest {
-    ModelRequest {
-        model: "local/tiny".to_owned(),
-        system: vec!["Be brief.".into()],
-        messages: vec![Message::new(Role::User, text)],
-        options: ModelOptions {
-            max_output_tokens: Some(50),
-            schema: Some(json!({ "type": "object", "properties": {}, "additionalProperties": false })),
-            other: [("temperature".to_owned(), json!(0.5))].into_iter().collect(),
-            ..ModelOptions::default()
-        },
-    }
+    ModelRequest::new("local/tiny".to_owned(), vec![Message::new(Role::User, text)])
+        .system(vec!["Be brief.".into()])
+        .options(
+            ModelOptions::default()
+                .max_output_tokens(50)
+                .schema(json!({ "type": "object", "properties": {}, "additionalProperties": false }))
+                .other([("temperature".to_owned(), json!(0.5))].into_iter().collect()),
+        )
 }
 
 fn call(number: u32) -> CallContext {
-    CallContext {
-        number,
-        idempotency_key: "key-1".to_owned(),
-        ..CallContext::new("root.flow.ask".parse().unwrap())
-    }
+    CallContext::new("root.flow.ask".parse().unwrap())
+        .number(number)
+        .idempotency_key("key-1".to_owned())
 }
 
 /// A project whose model `local/tiny` answers at `url`.
@@ -170,10 +165,7 @@ async fn keys_are_read_only_when_they_are_needed() {
     let secrets = SecretRegistry::new();
     let credentials = Credentials::new(project.path(), None, secrets.clone());
     let client = HttpClient::new(ModelCatalog::default(), credentials);
-    let asked = ModelRequest {
-        model: "openrouter/some-model".to_owned(),
-        ..request("Hi")
-    };
+    let asked = request("Hi").model("openrouter/some-model".to_owned());
     let error = client.complete(&asked, &call(1)).await.unwrap_err();
     let hint = error.hint().unwrap();
     assert!(
@@ -245,13 +237,7 @@ async fn a_recording_is_played_again_by_step_and_call() {
         reported.lock().unwrap().push(note.to_string());
     });
     let again: ModelResponse = replay.complete(&request("one\n2"), &call(1)).await.unwrap();
-    let replayed = ModelResponse {
-        usage: dad_core::Usage {
-            replayed: 1,
-            ..dad_core::Usage::default()
-        },
-        ..response
-    };
+    let replayed = response.usage(dad_core::Usage::default().replayed(1));
     assert_eq!(
         again, replayed,
         "but for what it took, an exchange replays identically"

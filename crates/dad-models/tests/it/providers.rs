@@ -123,19 +123,13 @@ pub(crate) fn client(protocol: &str, url: &str) -> HttpClient {
 }
 
 pub(crate) fn request() -> ModelRequest {
-    ModelRequest {
-        model: "m".to_owned(),
-        system: vec!["Be brief.".into()],
-        messages: vec![Message::new(Role::User, "Greet Ada.")],
-        options: ModelOptions::default(),
-    }
+    ModelRequest::new("m".to_owned(), vec![Message::new(Role::User, "Greet Ada.")])
+        .system(vec!["Be brief.".into()])
+        .options(ModelOptions::default())
 }
 
 pub(crate) fn call() -> CallContext {
-    CallContext {
-        idempotency_key: "key-1".to_owned(),
-        ..CallContext::new("root.flow.ask".parse().unwrap())
-    }
+    CallContext::new("root.flow.ask".parse().unwrap()).idempotency_key("key-1".to_owned())
 }
 
 pub(crate) async fn server(place: &str, response: ResponseTemplate) -> MockServer {
@@ -225,22 +219,19 @@ async fn every_protocol_knows_schemas_tools_images_and_limits() {
     for protocol in &PROTOCOLS {
         let body = ResponseTemplate::new(200).set_body_json((protocol.tool)());
         let server = server(protocol.paths[0], body).await;
-        let weather = ToolSpec {
-            name: "weather".to_owned(),
-            description: Some("The weather of a city.".to_owned()),
-            schema: json!({ "type": "object", "required": ["city"], "properties": { "city": { "type": "string" } } }),
-            cache: false,
-        };
+        let weather = ToolSpec::new(
+            "weather".to_owned(),
+            json!({ "type": "object", "required": ["city"], "properties": { "city": { "type": "string" } } }),
+        )
+        .description("The weather of a city.".to_owned())
+        .cache(false);
         let mut request = request();
         request.messages[0]
             .files
             .push(MessageFile::new("dot.png", "image/png", vec![1_u8, 2, 3]));
         request.options.tools.push(weather);
         request.options.tool_choice = Some(ToolChoice::Required);
-        let limited = CallContext {
-            max_output_tokens: Some(77),
-            ..call()
-        };
+        let limited = call().max_output_tokens(77);
         let asked = client(protocol.name, &server.uri());
         let response = asked.complete(&request, &limited).await.unwrap();
         assert_eq!(
@@ -268,15 +259,14 @@ async fn every_protocol_knows_schemas_tools_images_and_limits() {
         }
 
         // The result of the tool goes back with the call that it answers.
-        request.messages.push(Message {
-            tool_calls: response.tool_calls.clone(),
-            ..Message::new(Role::Assistant, "")
-        });
-        request.messages.push(Message {
-            tool_call_id: Some(id),
-            tool_calls: response.tool_calls,
-            ..Message::new(Role::Tool, "sunny")
-        });
+        request
+            .messages
+            .push(Message::new(Role::Assistant, "").tool_calls(response.tool_calls.clone()));
+        request.messages.push(
+            Message::new(Role::Tool, "sunny")
+                .tool_call_id(id)
+                .tool_calls(response.tool_calls),
+        );
         request.options.tool_choice = None;
         request.options.schema = Some(
             json!({ "type": "object", "properties": { "answer_of_mine": { "type": "string" } },
@@ -316,10 +306,9 @@ async fn arguments_that_are_no_json_are_reported_as_they_are() {
         );
         // It goes back as an object, because there are servers that take nothing else.
         let mut again = request();
-        again.messages.push(Message {
-            tool_calls: response.tool_calls,
-            ..Message::new(Role::Assistant, "")
-        });
+        again
+            .messages
+            .push(Message::new(Role::Assistant, "").tool_calls(response.tool_calls));
         again.messages.push(Message::new(Role::User, "Again."));
         drop(asked.complete(&again, &call()).await.unwrap());
         let sent = sent(&server).await;
@@ -491,11 +480,7 @@ async fn calls_keep_to_the_limits_of_their_client() {
         .set_body_json((PROTOCOLS[0].text)())
         .set_delay(Duration::from_millis(100));
     let server = server("/v1/chat/completions", body).await;
-    let one_at_a_time = Limits {
-        max_concurrency: Some(1),
-        requests_per_minute: None,
-        ..Limits::default()
-    };
+    let one_at_a_time = Limits::default().max_concurrency(1);
     let limited = client("openai", &server.uri()).with_limits(one_at_a_time);
     let (request, call) = (request(), call());
     let began = Instant::now();
@@ -507,11 +492,7 @@ async fn calls_keep_to_the_limits_of_their_client() {
         began.elapsed()
     );
 
-    let spread = Limits {
-        max_concurrency: None,
-        requests_per_minute: Some(300),
-        ..Limits::default()
-    };
+    let spread = Limits::default().requests_per_minute(300);
     let limited = client("openai", &server.uri()).with_limits(spread);
     let began = Instant::now();
     let asked = futures_util::future::join_all((0..4).map(|_| limited.complete(&request, &call)));
@@ -573,10 +554,7 @@ async fn slow_bytes_arrive_and_a_call_has_its_time() {
     check("openai", &response);
 
     let slower = raw_server(bytes, Duration::from_millis(20));
-    let hurried = CallContext {
-        timeout: Some(Duration::from_millis(300)),
-        ..call()
-    };
+    let hurried = call().timeout(Duration::from_millis(300));
     let error = client("openai", &slower)
         .stream(&request(), &hurried, &|_| {})
         .await
@@ -820,10 +798,7 @@ async fn integers_in_arguments_are_not_rounded() {
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up() {
-    let idle = Limits {
-        idle_timeout: std::num::NonZeroU64::new(1),
-        ..Limits::default()
-    };
+    let idle = Limits::default().idle_timeout(std::num::NonZeroU64::new(1));
     // It takes connections and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = format!("http://{}", listener.local_addr().unwrap());

@@ -3,7 +3,7 @@
 use dad_core::SecretRegistry;
 use dad_models::{
     Credentials, HttpClient, Message, MessageFile, ModelCatalog, ModelClient, ModelEntry, ModelError,
-    ModelOptions, ModelRequest, PromptCache, Protocol, Role,
+    ModelOptions, PromptCache, Protocol, Role,
 };
 use serde_json::json;
 use wiremock::ResponseTemplate;
@@ -199,11 +199,9 @@ async fn reasoning_and_the_longest_answer_fit_each_other() {
         let refused = ask(model, effort, tokens, None).await.unwrap_err();
         assert!(refused.contains(words), "{refused}");
         // The same is known before anything executes.
-        let options = ModelOptions {
-            reasoning_effort: effort.map(str::to_owned),
-            max_reasoning_tokens: tokens,
-            ..Default::default()
-        };
+        let options = ModelOptions::default()
+            .reasoning_effort(effort.map(str::to_owned))
+            .max_reasoning_tokens(tokens);
         let refused = client.check_options(model, &options).unwrap_err().to_string();
         assert!(refused.contains(words), "{refused}");
     }
@@ -247,12 +245,10 @@ async fn what_is_kept_in_the_cache_is_marked() {
     let server = server(MESSAGES, ResponseTemplate::new(400)).await;
     let client = client("anthropic", &server.uri());
     let mut request = request();
-    request.options.tools.push(dad_models::ToolSpec {
-        name: "note".to_owned(),
-        description: None,
-        schema: json!({ "type": "object", "properties": {} }),
-        cache: false,
-    });
+    request.options.tools.push(
+        dad_models::ToolSpec::new("note".to_owned(), json!({ "type": "object", "properties": {} }))
+            .cache(false),
+    );
     let mark = json!({ "type": "ephemeral" });
     for (cache, whole, system) in [
         (None, Some(&mark), json!("Be brief.")),
@@ -307,12 +303,10 @@ async fn a_list_is_given_through_a_tool_as_an_object() {
     let server = server(GOOGLE, ResponseTemplate::new(200).set_body_json(answer)).await;
     let mut request = request();
     request.options.schema = Some(json!({ "type": "array", "items": { "type": "integer" } }));
-    request.options.tools.push(dad_models::ToolSpec {
-        name: "note".to_owned(),
-        description: None,
-        schema: json!({ "type": "object", "properties": {} }),
-        cache: false,
-    });
+    request.options.tools.push(
+        dad_models::ToolSpec::new("note".to_owned(), json!({ "type": "object", "properties": {} }))
+            .cache(false),
+    );
     let response = client("google", &server.uri())
         .complete(&request, &call())
         .await
@@ -333,10 +327,11 @@ async fn a_list_is_given_through_a_tool_as_an_object() {
 async fn chat_completions_get_what_a_user_says_as_one_message() {
     let server = server(CHAT, ResponseTemplate::new(400)).await;
     let mut request = request();
-    let with_file = Message {
-        files: vec![MessageFile::new("dot.gif", "image/gif", b"GIF89a".to_vec())],
-        ..Message::new(Role::User, "Look.")
-    };
+    let with_file = Message::new(Role::User, "Look.").files(vec![MessageFile::new(
+        "dot.gif",
+        "image/gif",
+        b"GIF89a".to_vec(),
+    )]);
     request.messages = vec![
         Message::new(Role::User, "The plan:"),
         Message::new(Role::User, "\n"),
@@ -380,15 +375,12 @@ fn checked(entry: ModelEntry, options: &ModelOptions) -> Result<(), String> {
 
 #[test]
 fn options_that_a_model_takes_only_beside_others_are_refused_without_them() {
-    let options = |other: serde_json::Value, effort: Option<&str>| ModelOptions {
-        other: other.as_object().unwrap().clone(),
-        reasoning_effort: effort.map(str::to_owned),
-        ..ModelOptions::default()
+    let options = |other: serde_json::Value, effort: Option<&str>| {
+        ModelOptions::default()
+            .other(other.as_object().unwrap().clone())
+            .reasoning_effort(effort.map(str::to_owned))
     };
-    let named = |name: &str| ModelEntry {
-        name: name.to_owned(),
-        ..ModelEntry::default()
-    };
+    let named = |name: &str| ModelEntry::default().name(name.to_owned());
     let warm = json!({ "temperature": 0.5 });
     for (model, other, effort, refusal) in [
         ("openai/gpt-5-mini", &warm, None, Some("takes no `temperature`")),
@@ -411,15 +403,12 @@ fn options_that_a_model_takes_only_beside_others_are_refused_without_them() {
             ),
         }
     }
-    let chat = |base_url: Option<&str>| ModelEntry {
-        protocol: Some(Protocol::OpenAi),
-        base_url: base_url.map(str::to_owned),
-        ..named("openai/gpt-4.1")
+    let chat = |base_url: Option<&str>| {
+        named("openai/gpt-4.1")
+            .protocol(Protocol::OpenAi)
+            .base_url(base_url.map(str::to_owned))
     };
-    let noted = |other| ModelOptions {
-        metadata: json!({ "team": "a" }).as_object().unwrap().clone(),
-        ..options(other, None)
-    };
+    let noted = |other| options(other, None).metadata(json!({ "team": "a" }).as_object().unwrap().clone());
     let refused = checked(chat(None), &noted(json!({}))).unwrap_err();
     assert!(
         refused.contains("only with the option `store: true`"),
@@ -434,22 +423,16 @@ fn options_that_a_model_takes_only_beside_others_are_refused_without_them() {
 
 /// A client whose only model is this entry, at the address of a server.
 fn client_of(entry: ModelEntry, url: &str) -> HttpClient {
-    let entry = ModelEntry {
-        name: "m".to_owned(),
-        base_url: Some(format!("{url}/v1")),
-        ..entry
-    };
+    let entry = entry.name("m".to_owned()).base_url(format!("{url}/v1"));
     let credentials = Credentials::new(std::path::Path::new("."), None, SecretRegistry::new());
     HttpClient::new(ModelCatalog::new(vec![entry]), credentials)
 }
 
 #[tokio::test]
 async fn where_a_provider_has_no_format_the_answer_is_given_through_a_tool() {
-    let tool = || dad_models::ToolSpec {
-        name: "note".to_owned(),
-        description: None,
-        schema: json!({ "type": "object", "properties": {} }),
-        cache: false,
+    let tool = || {
+        dad_models::ToolSpec::new("note".to_owned(), json!({ "type": "object", "properties": {} }))
+            .cache(false)
     };
     let denies = json!({ "structured_output": false });
     for (provider, capabilities, place, has_tools, is_by_tool) in [
@@ -462,13 +445,11 @@ async fn where_a_provider_has_no_format_the_answer_is_given_through_a_tool() {
     ] {
         let server = server(place, ResponseTemplate::new(400)).await;
         let protocol = (place == RESPONSES).then_some(Protocol::OpenAiResponses);
-        let entry = ModelEntry {
-            provider: Some(provider.to_owned()),
-            model: Some("tiny".to_owned()),
-            protocol,
-            capabilities: serde_json::from_value(capabilities).unwrap(),
-            ..ModelEntry::default()
-        };
+        let entry = ModelEntry::default()
+            .provider(provider.to_owned())
+            .model("tiny".to_owned())
+            .protocol(protocol)
+            .capabilities(serde_json::from_value(capabilities).unwrap());
         let mut request = request();
         request.options.schema = Some(json!({ "type": "array", "items": { "type": "integer" } }));
         request.options.tools.extend(has_tools.then(tool));
@@ -497,10 +478,7 @@ async fn where_a_provider_has_no_format_the_answer_is_given_through_a_tool() {
     let server = server(CHAT, ResponseTemplate::new(200).set_body_json(answer)).await;
     let mut request = request();
     request.options.schema = Some(json!({ "type": "array", "items": { "type": "integer" } }));
-    let entry = ModelEntry {
-        provider: Some("deepseek".to_owned()),
-        ..ModelEntry::default()
-    };
+    let entry = ModelEntry::default().provider("deepseek".to_owned());
     let response = client_of(entry, &server.uri())
         .complete(&request, &call())
         .await
@@ -521,14 +499,9 @@ fn a_field_that_budgets_reckon_with_is_none_of_extra_body() {
         (json!({ "n": 4 }), "several steps"),
         (json!({ "service_tier": "priority" }), "`service_tier`"),
     ] {
-        let options = ModelOptions {
-            other: json!({ "extra_body": field }).as_object().unwrap().clone(),
-            ..ModelOptions::default()
-        };
-        let entry = ModelEntry {
-            name: "openai/gpt-4.1".to_owned(),
-            ..ModelEntry::default()
-        };
+        let options =
+            ModelOptions::default().other(json!({ "extra_body": field }).as_object().unwrap().clone());
+        let entry = ModelEntry::default().name("openai/gpt-4.1".to_owned());
         let error = checked(entry, &options).unwrap_err();
         assert!(
             error.contains("in `extra_body`") && error.contains(setting),
@@ -540,14 +513,16 @@ fn a_field_that_budgets_reckon_with_is_none_of_extra_body() {
 #[tokio::test]
 async fn abilities_that_are_known_to_be_missing_are_not_asked_for() {
     let server = server(CHAT, ResponseTemplate::new(400)).await;
-    let entry = || ModelEntry {
-        capabilities: serde_json::from_value(
-            json!({ "tools": false, "vision": false, "pdf": false, "parallel_tools": false }),
-        )
-        .unwrap(),
-        max_output_tokens: Some(4000),
-        provider: Some("other".to_owned()),
-        ..ModelEntry::default()
+    let entry = || {
+        ModelEntry::default()
+            .capabilities(
+                serde_json::from_value(
+                    json!({ "tools": false, "vision": false, "pdf": false, "parallel_tools": false }),
+                )
+                .unwrap(),
+            )
+            .max_output_tokens(4000)
+            .provider("other".to_owned())
     };
     let asked = client_of(entry(), &server.uri());
     let with_file = |name: &str, bytes: &[u8]| {
@@ -562,16 +537,8 @@ async fn abilities_that_are_known_to_be_missing_are_not_asked_for() {
         change(&mut request.options);
         request
     };
-    let tool = || dad_models::ToolSpec {
-        name: "note".to_owned(),
-        description: None,
-        schema: json!({ "type": "object" }),
-        cache: false,
-    };
-    let empty = |messages: Vec<Message>| ModelRequest {
-        messages,
-        ..request()
-    };
+    let tool = || dad_models::ToolSpec::new("note".to_owned(), json!({ "type": "object" })).cache(false);
+    let empty = |messages: Vec<Message>| request().messages(messages);
     for (request, words) in [
         (with(&|options| options.tools.push(tool())), "calls no tools"),
         (
@@ -628,17 +595,14 @@ async fn a_conversation_is_one_that_the_provider_takes() {
         let ends_with_model = request.messages.clone();
         let begins_with_model = ends_with_model.iter().rev().cloned().collect();
         [ends_with_model, begins_with_model].map(|messages| {
-            let request = ModelRequest {
-                messages,
-                ..request.clone()
-            };
+            let request = request.clone().messages(messages);
             (entry.clone(), request)
         })
     };
-    let of = |provider: &str, model: &str| ModelEntry {
-        provider: Some(provider.to_owned()),
-        model: Some(model.to_owned()),
-        ..ModelEntry::default()
+    let of = |provider: &str, model: &str| {
+        ModelEntry::default()
+            .provider(provider.to_owned())
+            .model(model.to_owned())
     };
     let [ends, begins] = prefilled(of("anthropic", "claude-opus-4-8"), Role::Assistant);
     let [google, _] = prefilled(of("google", "gemini-2.5-flash"), Role::Assistant);
@@ -666,11 +630,9 @@ async fn a_conversation_is_one_that_the_provider_takes() {
 #[tokio::test]
 async fn reasoning_stays_as_it_is_within_a_turn() {
     let server = server(MESSAGES, ResponseTemplate::new(400)).await;
-    let entry = ModelEntry {
-        provider: Some("anthropic".to_owned()),
-        model: Some("claude-haiku-4-5".to_owned()),
-        ..ModelEntry::default()
-    };
+    let entry = ModelEntry::default()
+        .provider("anthropic".to_owned())
+        .model("claude-haiku-4-5".to_owned());
     let asked = client_of(entry, &server.uri());
     let mut request = request();
     request.options.reasoning_effort = Some("low".to_owned());
@@ -679,30 +641,24 @@ async fn reasoning_stays_as_it_is_within_a_turn() {
         .options
         .other
         .insert("reasoning_summary".to_owned(), "auto".into());
-    let call_of = |id: &str| dad_models::ToolCall {
-        id: id.to_owned(),
-        name: "note".to_owned(),
-        arguments: json!({}),
-        signatures: Vec::new(),
+    let call_of = |id: &str| {
+        dad_models::ToolCall::new(id.to_owned(), "note".to_owned(), json!({})).signatures(Vec::new())
     };
     let turn = |id: &str, blocks: serde_json::Value| {
         let mut content = blocks.as_array().unwrap().clone();
         content.push(json!({ "type": "tool_use", "id": id, "name": "note", "input": {} }));
-        Message {
-            tool_calls: vec![call_of(id)],
-            native: Some(
-                serde_json::from_value(json!({
-                    "provider": "anthropic", "protocol": "anthropic", "model": "claude-haiku-4-5", "content": content,
-                }))
-                .unwrap(),
-            ),
-            ..Message::new(Role::Assistant, "")
-        }
+        let native: dad_models::NativeTurn = serde_json::from_value(json!({
+            "provider": "anthropic", "protocol": "anthropic", "model": "claude-haiku-4-5", "content": content,
+        }))
+        .unwrap();
+        Message::new(Role::Assistant, "")
+            .tool_calls(vec![call_of(id)])
+            .native(native)
     };
-    let result = |id: &str| Message {
-        tool_call_id: Some(id.to_owned()),
-        tool_calls: vec![call_of(id)],
-        ..Message::new(Role::Tool, "done")
+    let result = |id: &str| {
+        Message::new(Role::Tool, "done")
+            .tool_call_id(id.to_owned())
+            .tool_calls(vec![call_of(id)])
     };
     let thought = json!([{ "type": "thinking", "thinking": "Hm", "signature": "c2ln" }]);
     let mut kinds = Vec::new();
@@ -731,21 +687,14 @@ async fn reasoning_stays_as_it_is_within_a_turn() {
 #[test]
 fn a_model_that_decides_how_long_it_reasons_can_be_made_to_call_a_tool() {
     let forced = |model: &str| {
-        let options = ModelOptions {
-            reasoning_effort: Some("low".to_owned()),
-            tool_choice: Some(dad_models::ToolChoice::Required),
-            tools: vec![dad_models::ToolSpec {
-                name: "note".to_owned(),
-                description: None,
-                schema: json!({ "type": "object", "properties": {} }),
-                cache: false,
-            }],
-            ..ModelOptions::default()
-        };
-        let entry = ModelEntry {
-            name: model.to_owned(),
-            ..ModelEntry::default()
-        };
+        let options = ModelOptions::default()
+            .reasoning_effort("low".to_owned())
+            .tool_choice(dad_models::ToolChoice::Required)
+            .tools(vec![
+                dad_models::ToolSpec::new("note".to_owned(), json!({ "type": "object", "properties": {} }))
+                    .cache(false),
+            ]);
+        let entry = ModelEntry::default().name(model.to_owned());
         checked(entry, &options)
     };
     assert_eq!(forced("anthropic/claude-opus-4-8"), Ok(()));
@@ -764,21 +713,15 @@ fn strict_schemas_of_tools_and_answer_count_together() {
         let fields = (0..count).map(|number| (format!("{name}{number}"), json!({ "type": "string" })));
         json!({ "type": "object", "properties": fields.collect::<serde_json::Map<_, _>>() })
     };
-    let options = |count: usize| ModelOptions {
-        schema: Some(optional(count, "a")),
-        tools: vec![dad_models::ToolSpec {
-            name: "note".to_owned(),
-            description: None,
-            schema: optional(count, "b"),
-            cache: false,
-        }],
-        other: json!({ "strict": true }).as_object().unwrap().clone(),
-        ..ModelOptions::default()
+    let options = |count: usize| {
+        ModelOptions::default()
+            .schema(optional(count, "a"))
+            .tools(vec![
+                dad_models::ToolSpec::new("note".to_owned(), optional(count, "b")).cache(false),
+            ])
+            .other(json!({ "strict": true }).as_object().unwrap().clone())
     };
-    let entry = || ModelEntry {
-        name: "anthropic/claude-haiku-4-5".to_owned(),
-        ..ModelEntry::default()
-    };
+    let entry = || ModelEntry::default().name("anthropic/claude-haiku-4-5".to_owned());
     assert_eq!(checked(entry(), &options(12)), Ok(()));
     let error = checked(entry(), &options(15)).unwrap_err();
     assert!(error.contains("30 properties may be left out"), "{error}");
@@ -788,11 +731,9 @@ fn strict_schemas_of_tools_and_answer_count_together() {
 async fn reasoning_of_google_fits_into_the_answer() {
     let place = "/v1/models/gemini-2.5-flash:generateContent";
     let server = server(place, ResponseTemplate::new(400)).await;
-    let entry = ModelEntry {
-        provider: Some("google".to_owned()),
-        model: Some("gemini-2.5-flash".to_owned()),
-        ..ModelEntry::default()
-    };
+    let entry = ModelEntry::default()
+        .provider("google".to_owned())
+        .model("gemini-2.5-flash".to_owned());
     let mut request = request();
     request.options.max_output_tokens = Some(1000);
     request.options.max_reasoning_tokens = Some(20_000);

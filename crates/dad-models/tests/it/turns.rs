@@ -100,12 +100,13 @@ async fn a_turn_with_reasoning_goes_back_as_its_provider_wrote_it() {
         let server = server(turn.place, ResponseTemplate::new(200).set_body_json(turn.body)).await;
         let asked = client(turn.protocol, &server.uri());
         let mut request = request();
-        request.options.tools.push(ToolSpec {
-            name: "weather".to_owned(),
-            description: None,
-            schema: json!({ "type": "object", "properties": { "city": { "type": "string" } } }),
-            cache: false,
-        });
+        request.options.tools.push(
+            ToolSpec::new(
+                "weather".to_owned(),
+                json!({ "type": "object", "properties": { "city": { "type": "string" } } }),
+            )
+            .cache(false),
+        );
         let response = asked.complete(&request, &call()).await.unwrap();
         assert_eq!(
             response.reasoning.as_deref(),
@@ -128,18 +129,18 @@ async fn a_turn_with_reasoning_goes_back_as_its_provider_wrote_it() {
         // As a memo keeps it.
         let recorded = serde_json::to_string(&response).unwrap();
         let response: ModelResponse = serde_json::from_str(&recorded).unwrap();
-        request.messages.push(Message {
-            tool_calls: response.tool_calls.clone(),
-            native: response.native,
-            ..Message::new(Role::Assistant, response.text)
-        });
+        request.messages.push(
+            Message::new(Role::Assistant, response.text)
+                .tool_calls(response.tool_calls.clone())
+                .native(response.native),
+        );
         for (index, one) in response.tool_calls.into_iter().enumerate() {
-            request.messages.push(Message {
-                tool_call_id: Some(one.id.clone()),
-                tool_calls: vec![one],
-                is_error: index == 1,
-                ..Message::new(Role::Tool, format!("result {index}"))
-            });
+            request.messages.push(
+                Message::new(Role::Tool, format!("result {index}"))
+                    .tool_call_id(one.id.clone())
+                    .tool_calls(vec![one])
+                    .is_error(index == 1),
+            );
         }
         asked.complete(&request, &call()).await.unwrap();
         let next = sent(&server).await;
@@ -283,22 +284,19 @@ async fn calls_of_another_model_get_ids_that_each_provider_takes() {
         let mut request = request();
         // Two turns of a model whose server gives every turn the same ids, in a form of its own.
         for turn in 0..2 {
-            let made = ["functions.note:0", "functions.note:1"].map(|id| ToolCall {
-                id: id.to_owned(),
-                name: "note".to_owned(),
-                arguments: json!({ "turn": turn }),
-                signatures: Vec::new(),
+            let made = ["functions.note:0", "functions.note:1"].map(|id| {
+                ToolCall::new(id.to_owned(), "note".to_owned(), json!({ "turn": turn }))
+                    .signatures(Vec::new())
             });
-            request.messages.push(Message {
-                tool_calls: made.to_vec(),
-                ..Message::new(Role::Assistant, "")
-            });
+            request
+                .messages
+                .push(Message::new(Role::Assistant, "").tool_calls(made.to_vec()));
             for call in made {
-                request.messages.push(Message {
-                    tool_call_id: Some(call.id.clone()),
-                    tool_calls: vec![call],
-                    ..Message::new(Role::Tool, "noted")
-                });
+                request.messages.push(
+                    Message::new(Role::Tool, "noted")
+                        .tool_call_id(call.id.clone())
+                        .tool_calls(vec![call]),
+                );
             }
         }
         client(protocol, &server.uri())
@@ -356,21 +354,15 @@ async fn mistral_gets_ids_of_its_form() {
     let client = dad_models::HttpClient::new(catalog, credentials);
     let mut request = request();
     for id in ["toolu_01A09q90qw90lq917835lq9", "abcDEF123"] {
-        let made = ToolCall {
-            id: id.to_owned(),
-            name: "note".to_owned(),
-            arguments: json!({}),
-            signatures: Vec::new(),
-        };
-        request.messages.push(Message {
-            tool_calls: vec![made.clone()],
-            ..Message::new(Role::Assistant, "")
-        });
-        request.messages.push(Message {
-            tool_call_id: Some(id.to_owned()),
-            tool_calls: vec![made],
-            ..Message::new(Role::Tool, "noted")
-        });
+        let made = ToolCall::new(id.to_owned(), "note".to_owned(), json!({})).signatures(Vec::new());
+        request
+            .messages
+            .push(Message::new(Role::Assistant, "").tool_calls(vec![made.clone()]));
+        request.messages.push(
+            Message::new(Role::Tool, "noted")
+                .tool_call_id(id.to_owned())
+                .tool_calls(vec![made]),
+        );
     }
     client.complete(&request, &call()).await.unwrap_err();
     let body = sent(&server).await.to_string();
@@ -388,12 +380,8 @@ async fn mistral_gets_ids_of_its_form() {
 #[tokio::test]
 async fn a_result_may_have_images() {
     let image = MessageFile::new("chart.png", "image/png", b"\x89PNG\r\n\x1a\nrest".to_vec());
-    let call_of_tool = ToolCall {
-        id: "call_1".to_owned(),
-        name: "plot".to_owned(),
-        arguments: json!({}),
-        signatures: Vec::new(),
-    };
+    let call_of_tool =
+        ToolCall::new("call_1".to_owned(), "plot".to_owned(), json!({})).signatures(Vec::new());
     let data = "iVBORw0KGgpyZXN0";
     for (protocol, place, image_at, text_at) in [
         (
@@ -423,16 +411,15 @@ async fn a_result_may_have_images() {
     ] {
         let server = server(place, ResponseTemplate::new(400)).await;
         let mut request = request();
-        request.messages.push(Message {
-            tool_calls: vec![call_of_tool.clone()],
-            ..Message::new(Role::Assistant, "")
-        });
-        request.messages.push(Message {
-            tool_calls: vec![call_of_tool.clone()],
-            tool_call_id: Some("call_1".to_owned()),
-            files: vec![image.clone()],
-            ..Message::new(Role::Tool, "a chart")
-        });
+        request
+            .messages
+            .push(Message::new(Role::Assistant, "").tool_calls(vec![call_of_tool.clone()]));
+        request.messages.push(
+            Message::new(Role::Tool, "a chart")
+                .tool_calls(vec![call_of_tool.clone()])
+                .tool_call_id("call_1".to_owned())
+                .files(vec![image.clone()]),
+        );
         client(protocol, &server.uri())
             .complete(&request, &call())
             .await

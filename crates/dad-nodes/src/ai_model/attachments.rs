@@ -72,10 +72,7 @@ impl PromptFile {
         let path = absolute(self.path())?;
         let bytes = self.content(path, cx.run())?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(MessageFile {
-            cache: self.is_marked(),
-            ..MessageFile::new(name.unwrap_or_default(), self.media_type(), bytes)
-        })
+        Ok(MessageFile::new(name.unwrap_or_default(), self.media_type(), bytes).cache(self.is_marked()))
     }
 }
 

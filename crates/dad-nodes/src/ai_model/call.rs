@@ -188,11 +188,11 @@ impl<'a> Conversation<'a> {
             return Err(NodeError::new("tool_rounds", message).with_hint(hint).permanent());
         }
         let is_cut = response.finish_reason == FinishReason::Length;
-        self.request.messages.push(Message {
-            tool_calls: response.tool_calls.clone(),
-            native: response.native,
-            ..Message::new(Role::Assistant, response.text)
-        });
+        self.request.messages.push(
+            Message::new(Role::Assistant, response.text)
+                .tool_calls(response.tool_calls.clone())
+                .native(response.native),
+        );
         let mut is_made = false;
         for call in response.tool_calls {
             let called = if is_cut {
@@ -208,13 +208,13 @@ impl<'a> Conversation<'a> {
             is_made |= !called.is_unfit();
             let is_error = called.is_error();
             let (text, files) = called.for_model(&call.name);
-            self.request.messages.push(Message {
-                files,
-                is_error,
-                tool_call_id: Some(call.id.clone()),
-                tool_calls: vec![call],
-                ..Message::new(Role::Tool, text)
-            });
+            self.request.messages.push(
+                Message::new(Role::Tool, text)
+                    .files(files)
+                    .is_error(is_error)
+                    .tool_call_id(call.id.clone())
+                    .tool_calls(vec![call]),
+            );
         }
         if is_made {
             self.leave_choice();
@@ -361,15 +361,13 @@ impl<'a> Conversation<'a> {
         if unpayable.into_inner() {
             return Err(unknown_price(model));
         }
-        let call = CallContext {
-            number,
-            idempotency_key: self.cx.idempotency_key(&format!("{MODEL_CALL}.{number}")),
-            max_output_tokens: Some(longest.into_inner()).filter(|longest| *longest < u32::MAX),
-            timeout: self.step.pauses.timeout,
-            places: self.cx.run().places().into(),
-            secrets: self.cx.run().secrets().clone(),
-            ..CallContext::new(self.cx.path().clone())
-        };
+        let call = CallContext::new(self.cx.path().clone())
+            .number(number)
+            .idempotency_key(self.cx.idempotency_key(&format!("{MODEL_CALL}.{number}")))
+            .max_output_tokens(Some(longest.into_inner()).filter(|longest| *longest < u32::MAX))
+            .timeout(self.step.pauses.timeout)
+            .places(self.cx.run().places().into())
+            .secrets(self.cx.run().secrets().clone());
         let pieces = self.pieces()?;
         let unanswered = Unanswered {
             reservation: Some(reservation),

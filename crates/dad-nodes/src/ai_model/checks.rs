@@ -43,12 +43,7 @@ fn nothing_asked(settings: &AIModelNodeSettings) -> Option<SettingsProblem> {
             "leave out the `role` of the prompt; instructions belong to `system_instructions`",
         )
     };
-    Some(SettingsProblem {
-        place: "prompt".to_owned(),
-        code: "wrong_setting",
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
-    })
+    Some(SettingsProblem::new("prompt".to_owned(), "wrong_setting", message.to_owned()).hint(hint.to_owned()))
 }
 
 fn is_asked(prompt: &Prompt) -> bool {
@@ -102,12 +97,7 @@ pub(super) fn problems_of_text(unrendered: &Value) -> Vec<SettingsProblem> {
 }
 
 fn problem(place: &str, code: &'static str, message: impl Into<String>) -> SettingsProblem {
-    SettingsProblem {
-        place: format!("model_call_config.{place}"),
-        code,
-        message: message.into(),
-        hint: None,
-    }
+    SettingsProblem::new(format!("model_call_config.{place}"), code, message.into())
 }
 
 /// Whether no template stands in a value. A few others count as if one did.
@@ -197,14 +187,14 @@ fn misplaced_parameters(index: usize, tool: &Value) -> Vec<SettingsProblem> {
     let words = words.into_iter().flatten().enumerate();
     let misplaced = words.filter_map(|(at, word)| {
         let misplaced = parameters::fault(&declared, word.as_str()?)?;
-        Some(SettingsProblem {
-            hint: Some(misplaced.hint),
-            ..problem(
+        Some(
+            problem(
                 &format!("tools[{index}].command[{at}]"),
                 "wrong_tool",
                 misplaced.message,
             )
-        })
+            .hint(misplaced.hint),
+        )
     });
     misplaced.collect()
 }
@@ -232,10 +222,7 @@ fn generated_code(index: usize, tool: &Value) -> Option<SettingsProblem> {
             "write `true` or `false`",
         ),
     };
-    Some(SettingsProblem {
-        hint: Some(hint.to_owned()),
-        ..problem(&format!("tools[{index}]"), "generated_command", message)
-    })
+    Some(problem(&format!("tools[{index}]"), "generated_command", message).hint(hint.to_owned()))
 }
 
 fn name_of(tool: &Tool) -> &str {
@@ -263,10 +250,7 @@ fn wrong_names(tools: &[Tool]) -> Vec<SettingsProblem> {
             Tool::Name(name) => format!("`{{ name: {plain}, callback: {name} }}`"),
             Tool::Settings(_) => format!("`name: {plain}`"),
         };
-        SettingsProblem {
-            hint: (!plain.is_empty()).then(|| format!("give it another name, such as {renamed}")),
-            ..problem(&format!("tools[{index}]"), "wrong_tool", message)
-        }
+        problem(&format!("tools[{index}]"), "wrong_tool", message).hint((!plain.is_empty()).then(|| format!("give it another name, such as {renamed}")))
     });
     wrong.collect()
 }
@@ -306,10 +290,10 @@ fn wrong_choice(config: &AIModelCallConfig) -> Option<SettingsProblem> {
         return None;
     }
     let near = dad_core::nearest(name, names.iter().copied());
-    Some(SettingsProblem {
-        hint: near.map(|near| format!("did you mean `{near}`?")),
-        ..problem("tool_choice", "wrong_tool", format!("there is no tool `{name}`"))
-    })
+    Some(
+        problem("tool_choice", "wrong_tool", format!("there is no tool `{name}`"))
+            .hint(near.map(|near| format!("did you mean `{near}`?"))),
+    )
 }
 
 /// The first mark of the cache above those that a request may have.
@@ -317,16 +301,14 @@ fn too_many_marks(settings: &AIModelNodeSettings) -> Option<SettingsProblem> {
     let marked = marked_places(settings);
     let place = marked.get(MAX_CACHE_MARKS)?;
     let count = marked.len();
-    Some(SettingsProblem {
-        place: format!("{place}.cache"),
-        code: "wrong_setting",
-        message: format!(
-            "{count} places are marked with `cache: true`; a request has at most {MAX_CACHE_MARKS}"
-        ),
-        hint: Some(
-            "a mark keeps all that stands before it: mark only the ends of what stays the same".to_owned(),
-        ),
-    })
+    Some(
+        SettingsProblem::new(
+            format!("{place}.cache"),
+            "wrong_setting",
+            format!("{count} places are marked with `cache: true`; a request has at most {MAX_CACHE_MARKS}"),
+        )
+        .hint("a mark keeps all that stands before it: mark only the ends of what stays the same".to_owned()),
+    )
 }
 
 /// The places that are marked for the cache, in the order in which a provider reads them.
@@ -372,14 +354,12 @@ fn wrong_effort(config: &AIModelCallConfig) -> Option<SettingsProblem> {
     (!EFFORTS.contains(&effort)).then(|| {
         let near = dad_core::nearest(effort, EFFORTS.iter().copied());
         let known = EFFORTS.join(", ");
-        SettingsProblem {
-            hint: near.map(|near| format!("did you mean `{near}`?")),
-            ..problem(
-                "reasoning_effort",
-                "wrong_setting",
-                format!("`{effort}` is not known; there are {known}"),
-            )
-        }
+        problem(
+            "reasoning_effort",
+            "wrong_setting",
+            format!("`{effort}` is not known; there are {known}"),
+        )
+        .hint(near.map(|near| format!("did you mean `{near}`?")))
     })
 }
 

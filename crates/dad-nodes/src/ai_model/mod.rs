@@ -74,14 +74,16 @@ impl Node for AIModelExecutor {
         let variables = unrendered.pointer("/prompt/variables").and_then(Value::as_object);
         let variables = variables.into_iter().flatten();
         let default = |variable: &Value| variable.get("default").cloned().unwrap_or(Value::Null);
-        Compiled {
-            problems: checks::problems_of_text(unrendered),
-            prompt_variables: variables
+        {
+            let mut compiled = Compiled::default();
+            compiled.problems = checks::problems_of_text(unrendered);
+            compiled.prompt_variables = variables
                 .map(|(name, variable)| (name.clone(), default(variable)))
-                .collect(),
-            settings: with_references(unrendered),
-            prepared: tools::prepared(unrendered),
-            nested: tools::nested(unrendered),
+                .collect();
+            compiled.settings = with_references(unrendered);
+            compiled.prepared = tools::prepared(unrendered);
+            compiled.nested = tools::nested(unrendered);
+            compiled
         }
     }
 
@@ -186,20 +188,20 @@ impl BoundStep for ModelCall {
         let facts = move |_: &Stop| attached.iter().map(|file| file.fact(&run)).collect();
         let files: Vec<(String, Digest)> = look(facts).await?;
         let named = files.iter().map(|(path, _)| format!("file: {path}"));
-        Ok(Preview {
-            facts: json!({
-                "settings": self.settings,
-                "model_call_config": self.config,
-                "messages": lines,
-                "files": files,
-            }),
-            shown: [format!("to {models}")]
+        Ok(Preview::new(
+            [format!("to {models}")]
                 .into_iter()
                 .chain(lines.iter().cloned())
                 .chain(named)
                 .collect::<Vec<_>>()
                 .join("\n"),
-        })
+        )
+        .facts(json!({
+            "settings": self.settings,
+            "model_call_config": self.config,
+            "messages": lines,
+            "files": files,
+        })))
     }
 
     fn state(&self, _: &NodeContext) -> Result<Option<Value>, NodeError> {
@@ -279,9 +281,10 @@ impl ModelCall {
         }
         let written = settings.context.iter().chain([prompt]).enumerate();
         let mut messages: Vec<Message> = written
-            .map(|(index, prompt)| Message {
-                files: by_prompt.remove(&index).unwrap_or_default(),
-                ..prompt.message()
+            .map(|(index, prompt)| {
+                prompt
+                    .message()
+                    .files(by_prompt.remove(&index).unwrap_or_default())
             })
             .collect();
         let at = messages.len() - 1;
@@ -291,22 +294,20 @@ impl ModelCall {
             .map(|outcome| Message::new(Role::User, text_of(outcome)));
         messages.splice(at..at, sources);
         let schema = self.schema.as_ref().map(|schema| schema.for_model().clone());
-        Ok(ModelRequest {
-            model: model.to_owned(),
-            system,
-            messages,
-            options: ModelOptions {
-                max_output_tokens: config.max_output_tokens,
-                schema,
-                reasoning_effort: config.effort(),
-                max_reasoning_tokens: config.reasoning_tokens(),
-                tools: Vec::new(),
-                tool_choice: config.tool_choice.clone().map(Into::into),
-                cache: config.cache.map(Into::into),
-                metadata: config.metadata.clone(),
-                other: config.options.clone(),
-            },
-        })
+        Ok(ModelRequest::new(model.to_owned(), messages)
+            .system(system)
+            .options(
+                ModelOptions::default()
+                    .max_output_tokens(config.max_output_tokens)
+                    .schema(schema)
+                    .reasoning_effort(config.effort())
+                    .max_reasoning_tokens(config.reasoning_tokens())
+                    .tools(Vec::new())
+                    .tool_choice(config.tool_choice.clone().map(Into::into))
+                    .cache(config.cache.map(Into::into))
+                    .metadata(config.metadata.clone())
+                    .other(config.options.clone()),
+            ))
     }
 }
 

@@ -118,10 +118,9 @@ impl SystemInstruction {
     pub(super) fn instruction(&self) -> Instruction {
         match self {
             Self::Text(text) => text.as_str().into(),
-            Self::Marked(MarkedInstruction { text, cache }) => Instruction {
-                text: text.clone(),
-                cache: *cache,
-            },
+            Self::Marked(MarkedInstruction { text, cache }) => {
+                Instruction::default().text(text.clone()).cache(*cache)
+            }
         }
     }
 }
@@ -286,10 +285,7 @@ impl Prompt {
                     Some(PromptRole::Assistant) => Role::Assistant,
                     Some(PromptRole::System) => Role::System,
                 };
-                Message {
-                    cache: message.cache,
-                    ..Message::new(role, message.text.as_str())
-                }
+                Message::new(role, message.text.as_str()).cache(message.cache)
             }
         }
     }

@@ -146,22 +146,19 @@ impl CallBound {
         let cost = self.rates.map_or(0.0, |rates| {
             self.cost_of_prompt(rates) + rates.output * answer as f64 / 1e6
         });
-        Estimate {
-            tokens: self.prompt + answer,
-            cost,
-        }
+        Estimate::new(self.prompt + answer, cost)
     }
 
     /// The consumption of a call: as the provider reports it, or as it was reserved where it reports nothing, so that a
     /// budget holds also then.
     pub(super) fn charged(&self, reported: Option<Usage>, reserved: Estimate) -> Usage {
-        reported.unwrap_or_else(|| Usage {
-            calls: 1,
-            prompt_tokens: self.prompt.min(reserved.tokens),
-            completion_tokens: reserved.tokens.saturating_sub(self.prompt),
-            total_tokens: reserved.tokens,
-            cost: self.rates.map(|_| reserved.cost),
-            ..Usage::default()
+        reported.unwrap_or_else(|| {
+            Usage::default()
+                .calls(1)
+                .prompt_tokens(self.prompt.min(reserved.tokens))
+                .completion_tokens(reserved.tokens.saturating_sub(self.prompt))
+                .total_tokens(reserved.tokens)
+                .cost(self.rates.map(|_| reserved.cost))
         })
     }
 
@@ -303,17 +300,16 @@ fn check_options(
     let schema = schema.and_then(|schema| StructuredSchema::new(schema, 0).ok());
     let written = json!([config.options, config.metadata, config.reasoning_effort]);
     let is_written = is_fixed(&written);
-    let options = ModelOptions {
-        max_output_tokens: config.max_output_tokens,
-        schema: schema.map(|schema| schema.for_model().clone()),
-        reasoning_effort: config.effort(),
-        max_reasoning_tokens: config.reasoning_tokens(),
-        tools: config.tools.iter().map(fixed_spec).collect(),
-        tool_choice: config.tool_choice.map(Into::into),
-        cache: config.cache.map(Into::into),
-        metadata: config.metadata,
-        other: config.options,
-    };
+    let options = ModelOptions::default()
+        .max_output_tokens(config.max_output_tokens)
+        .schema(schema.map(|schema| schema.for_model().clone()))
+        .reasoning_effort(config.effort())
+        .max_reasoning_tokens(config.reasoning_tokens())
+        .tools(config.tools.iter().map(fixed_spec).collect())
+        .tool_choice(config.tool_choice.map(Into::into))
+        .cache(config.cache.map(Into::into))
+        .metadata(config.metadata)
+        .other(config.options);
     match client.check_options(model, &options) {
         Err(error @ ModelError::Request { .. }) if is_written => Err(node_error(&error)),
         _ => Ok(()),
@@ -328,12 +324,9 @@ fn fixed_spec(tool: &Tool) -> ToolSpec {
     };
     let nothing =
         || json!({ "type": "object", "properties": {}, "required": [], "additionalProperties": false });
-    ToolSpec {
-        name: name.clone(),
-        description,
-        schema: parameters.filter(is_fixed).unwrap_or_else(nothing),
-        cache: false,
-    }
+    ToolSpec::new(name.clone(), parameters.filter(is_fixed).unwrap_or_else(nothing))
+        .description(description)
+        .cache(false)
 }
 
 /// That a client is not to be asked in this run.
@@ -356,15 +349,9 @@ mod tests {
     use super::*;
 
     fn bound(max_output_tokens: Option<u32>, price: Option<Price>) -> CallBound {
-        let request = ModelRequest {
-            model: "a/b".to_owned(),
-            system: Vec::new(),
-            messages: vec![Message::new(Role::User, "x".repeat(276))],
-            options: ModelOptions {
-                max_output_tokens,
-                ..ModelOptions::default()
-            },
-        };
+        let request = ModelRequest::new("a/b".to_owned(), vec![Message::new(Role::User, "x".repeat(276))])
+            .system(Vec::new())
+            .options(ModelOptions::default().max_output_tokens(max_output_tokens));
         CallBound::new(&request, price, None, None)
     }
 
@@ -375,11 +362,9 @@ mod tests {
                 possible,
                 ..bound(None, None)
             };
-            let available = Available {
-                tokens,
-                calls: Some(10),
-                ..Available::default()
-            };
+            let mut available = Available::default();
+            available.tokens = tokens;
+            available.calls = Some(10);
             bound.limit(&available)
         };
         assert_eq!(answer(Some(64_000), Some(200_100)), Some(50_000));
@@ -394,9 +379,10 @@ mod tests {
 
     #[test]
     fn an_answer_is_as_long_as_fits() {
-        let available = |tokens| Available {
-            tokens,
-            ..Available::default()
+        let available = |tokens| {
+            let mut available = Available::default();
+            available.tokens = tokens;
+            available
         };
         let price = Price::new(0.0, 10.0);
         assert_eq!(bound(None, None).estimate(&available(None)).tokens, 100 + 4096);
@@ -404,10 +390,8 @@ mod tests {
         // One that would be too short is not worth a call: it does not fit.
         assert_eq!(bound(None, None).estimate(&available(Some(120))).tokens, 164);
         assert_eq!(bound(Some(300), None).estimate(&available(Some(120))).tokens, 400);
-        let money = Available {
-            cost: Some(0.01),
-            ..Available::default()
-        };
+        let mut money = Available::default();
+        money.cost = Some(0.01);
         let estimate = bound(None, Some(price)).estimate(&money);
         assert_eq!(estimate.tokens, 1100);
         assert!((estimate.cost - 0.01).abs() < 1e-9);

@@ -246,12 +246,7 @@ impl ReadyTool {
         // What was agreed to of the step is not what the model does in it.
         let mut agreed = None;
         let (node, settings) = self.executed(&call.arguments);
-        let wanted = WantedCall {
-            tool: &call.name,
-            arguments: &call.arguments,
-            node: &node,
-            settings: &settings,
-        };
+        let wanted = WantedCall::new(&call.name, &call.arguments, &node, &settings);
         if self.requires_approval || cx.is_ruled(&wanted) {
             agreed = match self.agreed(call, number, &wanted, request, cx).await {
                 Ok(facts) => facts,
@@ -431,14 +426,15 @@ fn as_written(words: &[Word]) -> Vec<String> {
 pub(super) fn prepared(unrendered: &Value) -> Option<Prepared> {
     let inserted = Inserted::of(settings_of_tools(unrendered));
     let secrets = secrets(unrendered);
-    (!inserted.is_empty() || !secrets.is_empty()).then(|| Prepared {
-        found: Arc::new(inserted),
-        // Nothing in the place of none: an empty object would count in fingerprints.
-        values: if secrets.is_empty() {
-            Value::Null
-        } else {
-            secrets.into()
-        },
+    (!inserted.is_empty() || !secrets.is_empty()).then(|| {
+        Prepared::new(
+            Arc::new(inserted),
+            if secrets.is_empty() {
+                Value::Null
+            } else {
+                secrets.into()
+            },
+        )
     })
 }
 
@@ -470,10 +466,10 @@ pub(super) fn nested(unrendered: &Value) -> Vec<NestedSettings> {
             Some(_) => COMMAND,
             None => named("node")?,
         };
-        Some(NestedSettings {
-            place: format!("model_call_config.tools[{index}].settings"),
-            node_type: NodeType::new(node_type),
-        })
+        Some(NestedSettings::new(
+            format!("model_call_config.tools[{index}].settings"),
+            NodeType::new(node_type),
+        ))
     };
     settings_of_tools(unrendered)
         .enumerate()
@@ -544,16 +540,14 @@ fn ready_tool(
         .parameters
         .or(schema)
         .unwrap_or_else(|| Value::Object(Map::new()));
+    let description = settings.description.or_else(|| described(&schema));
     Ok(ReadyTool {
         secrets: secrets[&settings.name].clone(),
         fixed: settings.settings,
         validator: jsonschema::validator_for(&schema).ok(),
-        spec: ToolSpec {
-            name: settings.name,
-            description: settings.description.or_else(|| described(&schema)),
-            schema,
-            cache: settings.cache,
-        },
+        spec: ToolSpec::new(settings.name, schema)
+            .description(description)
+            .cache(settings.cache),
         target,
         requires_approval: settings.requires_approval,
         allow_generated: settings.allow_generated,

@@ -65,12 +65,7 @@ impl Node for CommandExecutor {
     }
 
     fn check(settings: &CommandNodeSettings) -> Vec<SettingsProblem> {
-        let problem = |place: String, code, message| SettingsProblem {
-            place,
-            code,
-            message,
-            hint: None,
-        };
+        let problem = |place: String, code, message| SettingsProblem::new(place, code, message);
         let timeout = settings
             .timeout
             .filter(|seconds| Duration::try_from_secs_f64(*seconds).map_or(true, |limit| limit.is_zero()));
@@ -114,13 +109,11 @@ impl Node for CommandExecutor {
         } else {
             json!({ "commands": commands, "env_vars": secrets })
         };
-        Compiled {
-            problems,
-            prepared: Some(Prepared {
-                found: Arc::new(written),
-                values,
-            }),
-            ..Compiled::default()
+        {
+            let mut compiled = Compiled::default();
+            compiled.problems = problems;
+            compiled.prepared = Some(Prepared::new(Arc::new(written), values));
+            compiled
         }
     }
 }
@@ -200,10 +193,7 @@ impl BoundStep for CommandStep {
         if let Some(sandbox) = confinement.recorded() {
             facts["sandbox"] = sandbox;
         }
-        Ok(Preview {
-            facts,
-            shown: shown.collect::<Vec<_>>().join("\n"),
-        })
+        Ok(Preview::new(shown.collect::<Vec<_>>().join("\n")).facts(facts))
     }
 
     fn state(&self, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
@@ -260,11 +250,9 @@ fn problems_of_text(unrendered: &Value, read: &[Option<Read>]) -> Vec<SettingsPr
         let refusal = generated_command(&written::generated_among(words).filter(|_| !generated)?);
         Some(refusal.at(format!("commands[{index}]")))
     });
-    let secret = |place: String, message: String| SettingsProblem {
-        place,
-        code: "secret",
-        message,
-        hint: Some("name a secret in `env_vars`, as `$secret{NAME}`, and use the variable".to_owned()),
+    let secret = |place: String, message: String| {
+        SettingsProblem::new(place, "secret", message)
+            .hint("name a secret in `env_vars`, as `$secret{NAME}`, and use the variable".to_owned())
     };
     let misnamed = env_texts(unrendered).filter_map(|(name, text)| {
         let message = secret_text::pieces(text)?.err()?;
@@ -346,12 +334,7 @@ fn generated_command(text: &str) -> Refusal {
 
 impl Refusal {
     fn at(self, place: String) -> SettingsProblem {
-        SettingsProblem {
-            place,
-            code: self.code,
-            message: self.message,
-            hint: Some(self.hint),
-        }
+        SettingsProblem::new(place, self.code, self.message).hint(self.hint)
     }
 }
 

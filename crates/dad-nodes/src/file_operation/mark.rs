@@ -76,14 +76,14 @@ impl Kept {
         let time = |(secs, nanos)| UNIX_EPOCH.checked_add(Duration::new(secs, nanos));
         let decoded =
             |(name, value): (&String, &String)| Some((name.clone(), BASE64_STANDARD.decode(value).ok()?));
-        Attributes {
-            // A plan that was changed by hand gives no other bits than a file can have.
-            mode: self.mode.map(|mode| mode & 0o7777),
-            executable: self.executable,
-            owner: self.owner,
-            modified: self.modified.and_then(time),
-            extended: self.extended.iter().filter_map(decoded).collect(),
-        }
+        let mut attributes = Attributes::default();
+        // A plan that was changed by hand gives no other bits than a file can have.
+        attributes.mode = self.mode.map(|mode| mode & 0o7777);
+        attributes.executable = self.executable;
+        attributes.owner = self.owner;
+        attributes.modified = self.modified.and_then(time);
+        attributes.extended = self.extended.iter().filter_map(decoded).collect();
+        attributes
     }
 }
 

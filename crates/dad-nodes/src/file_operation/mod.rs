@@ -90,36 +90,39 @@ impl Node for FileOperationExecutor {
                 .copied()
                 .find(|names| !names.iter().any(|name| is_there(name)))?;
             let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
-            Some(SettingsProblem {
-                place: format!("operations[{index}]"),
-                code: "missing_field",
-                message: format!("{} is missing", names.join(" or ")),
-                hint: None,
-            })
+            Some(SettingsProblem::new(
+                format!("operations[{index}]"),
+                "missing_field",
+                format!("{} is missing", names.join(" or ")),
+            ))
         };
         let message = unrendered.get("commit_message").and_then(Value::as_str);
         let is_empty = message.is_some_and(|message| message.trim().is_empty());
-        let empty_message = is_empty.then(|| SettingsProblem {
-            place: "commit_message".to_owned(),
-            code: "empty_commit_message",
-            message: "the message is empty, and git makes no commit without one".to_owned(),
-            hint: Some("leave it out for `Change files`".to_owned()),
+        let empty_message = is_empty.then(|| {
+            SettingsProblem::new(
+                "commit_message".to_owned(),
+                "empty_commit_message",
+                "the message is empty, and git makes no commit without one".to_owned(),
+            )
+            .hint("leave it out for `Change files`".to_owned())
         });
         let unused = |(index, operation): (usize, &Value)| {
             let kind = FileOperationType::deserialize(operation.get("type")?).ok()?;
             let is_asked_for = operation.get("executable").and_then(Value::as_bool) == Some(true);
-            (is_asked_for && kind != FileOperationType::SetExecutable).then(|| SettingsProblem {
-                place: format!("operations[{index}].executable"),
-                code: UNUSED_FIELD,
-                message: NOT_EXECUTABLE.to_owned(),
-                hint: None,
+            (is_asked_for && kind != FileOperationType::SetExecutable).then(|| {
+                SettingsProblem::new(
+                    format!("operations[{index}].executable"),
+                    UNUSED_FIELD,
+                    NOT_EXECUTABLE.to_owned(),
+                )
             })
         };
         let problems = operations.clone().filter_map(problem);
         let problems = problems.chain(operations.filter_map(unused)).chain(empty_message);
-        Compiled {
-            problems: problems.collect(),
-            ..Compiled::default()
+        {
+            let mut compiled = Compiled::default();
+            compiled.problems = problems.collect();
+            compiled
         }
     }
 }
@@ -375,10 +378,7 @@ impl Request {
             lines.push(text("diff"));
         }
         lines.retain(|line| !line.is_empty());
-        Ok(Preview {
-            facts,
-            shown: lines.join("\n"),
-        })
+        Ok(Preview::new(lines.join("\n")).facts(facts))
     }
 }
 

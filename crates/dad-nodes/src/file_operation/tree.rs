@@ -413,15 +413,13 @@ impl<'a> Tree<'a> {
     /// The attributes of a file that gets new content: those of the one that stands there, also of one that this plan
     /// removes and makes anew.
     fn attributes_of_new(&mut self, place: &Place, there: Option<&Content>) -> Result<Attributes, NodeError> {
-        let kept = match (there, self.state_before(place)?) {
+        let mut kept = match (there, self.state_before(place)?) {
             (Some(there), _) => there.attributes.clone(),
             (None, State::File(before)) => before.attributes.clone(),
             (None, _) => Attributes::default(),
         };
-        Ok(Attributes {
-            modified: None,
-            ..kept
-        })
+        kept.modified = None;
+        Ok(kept)
     }
 
     fn set_executable(

@@ -88,13 +88,11 @@ impl Node for HttpExecutor {
             .chain(sealed::problems(unrendered, WITH_SECRETS));
         let values =
             json!({ "url": address.templates(), "secrets": sealed::pieces(unrendered, WITH_SECRETS) });
-        Compiled {
-            problems: problems.collect(),
-            prepared: Some(Prepared {
-                found: Arc::new(address),
-                values,
-            }),
-            ..Compiled::default()
+        {
+            let mut compiled = Compiled::default();
+            compiled.problems = problems.collect();
+            compiled.prepared = Some(Prepared::new(Arc::new(address), values));
+            compiled
         }
     }
 
@@ -132,13 +130,13 @@ fn fixed_only(unrendered: &Value) -> impl Iterator<Item = SettingsProblem> {
 fn unbounded(unrendered: &Value, address: &Address) -> Option<SettingsProblem> {
     let has_bounds = unrendered.get("allowed_hosts").is_some();
     let is_open = unrendered.get("url").is_some() && !address.names_its_host();
-    (is_open && !has_bounds).then(|| SettingsProblem {
-        hint: Some("write `allowed_hosts: [HOST]`, or the host itself into `url`".to_owned()),
-        ..problem(
+    (is_open && !has_bounds).then(|| {
+        problem(
             "url",
             "allowed_hosts",
             "a value decides which host is asked, and nothing bounds it",
         )
+        .hint("write `allowed_hosts: [HOST]`, or the host itself into `url`".to_owned())
     })
 }
 
@@ -186,10 +184,10 @@ fn problems(settings: &HttpNodeSettings) -> Vec<SettingsProblem> {
             "`max_bytes` is between 1 and {MAX_BYTES} ({} MiB): an answer is held in memory and kept in a memo",
             MAX_BYTES >> 20
         );
-        found.push(SettingsProblem {
-            hint: Some("download what is longer by a `command`, such as `curl -o FILE URL`".to_owned()),
-            ..problem("max_bytes", "max_bytes", message)
-        });
+        found.push(
+            problem("max_bytes", "max_bytes", message)
+                .hint("download what is longer by a `command`, such as `curl -o FILE URL`".to_owned()),
+        );
     }
     for (index, status) in settings.expect_status.iter().enumerate() {
         if !(100..600).contains(status) {
@@ -290,23 +288,23 @@ impl HttpStep {
 
     fn bounds(&self) -> WebBounds {
         let seconds = self.settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        WebBounds {
-            hosts: self.hosts.clone(),
-            // That it is a number of seconds has been checked.
-            timeout: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
-            max_bytes: self.settings.max_bytes.unwrap_or(DEFAULT_MAX_BYTES),
-            expected: self.settings.expect_status.clone(),
+        {
+            let mut web_bounds = WebBounds::new(
+                self.hosts.clone(),
+                Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+                self.settings.max_bytes.unwrap_or(DEFAULT_MAX_BYTES),
+            );
+            web_bounds.expected = self.settings.expect_status.clone();
+            web_bounds
         }
     }
 
     /// Sends the request, or finds its answer where it was recorded.
     async fn ask(&self, number: u32, request: &WebRequest, cx: &NodeContext) -> Result<WebAnswer, NodeError> {
         if let Some(recorded) = cx.resource::<RecordedWeb>() {
-            let call = CallContext {
-                number,
-                places: cx.run().places().into(),
-                ..CallContext::new(cx.path().clone())
-            };
+            let call = CallContext::new(cx.path().clone())
+                .number(number)
+                .places(cx.run().places().into());
             let answered = recorded.answer(request, &call);
             return answered.map_err(|error| crate::model_error::node_error(&error));
         }
@@ -363,10 +361,8 @@ impl BoundStep<HttpNodeOutcome> for HttpStep {
         });
         let line = format!("{} {}", request.method, request.url);
         let shown = [line].into_iter().chain(headers).chain(body);
-        Ok(Preview {
-            shown: shown.collect::<Vec<_>>().join("\n"),
-            facts: json!({ "request": request, "settings": self.settings }),
-        })
+        Ok(Preview::new(shown.collect::<Vec<_>>().join("\n"))
+            .facts(json!({ "request": request, "settings": self.settings })))
     }
 
     fn state(&self, _: &NodeContext) -> Result<Option<Value>, NodeError> {

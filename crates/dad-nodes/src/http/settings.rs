@@ -198,12 +198,9 @@ impl HttpNodeSettings {
         if let Some(media_type) = media_type.filter(|_| !self.has_header("content-type")) {
             headers.push(("Content-Type".to_owned(), media_type.to_owned()));
         }
-        WebRequest {
-            method: self.method_or_get().as_str().to_owned(),
-            url,
-            headers,
-            body,
-        }
+        WebRequest::new(self.method_or_get().as_str().to_owned(), url)
+            .headers(headers)
+            .body(body)
     }
 }
 
@@ -215,10 +212,5 @@ pub(super) fn problem(
     code: &'static str,
     message: impl Into<String>,
 ) -> SettingsProblem {
-    SettingsProblem {
-        place: place.into(),
-        code,
-        message: message.into(),
-        hint: None,
-    }
+    SettingsProblem::new(place.into(), code, message.into())
 }

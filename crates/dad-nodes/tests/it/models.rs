@@ -34,23 +34,13 @@ impl ModelClient for Scripted {
             return std::future::pending().await;
         };
         match answer {
-            Ok(text) => Ok(ModelResponse {
-                usage: Usage {
-                    calls: 1,
-                    total_tokens: 7,
-                    cost: Some(0.5),
-                    ..Usage::default()
-                },
-                ..ModelResponse::of_text(*model, "scripted", *text)
-            }),
+            Ok(text) => Ok(ModelResponse::of_text(*model, "scripted", *text)
+                .usage(Usage::default().calls(1).total_tokens(7).cost(0.5))),
             Err(status) => Err(ModelError::Status {
                 code: None,
                 request_id: None,
                 is_exhausted: false,
-                usage: Some(Usage {
-                    calls: 1,
-                    ..Usage::default()
-                }),
+                usage: Some(Usage::default().calls(1)),
                 model: request.model.clone(),
                 status: *status,
                 body: "no".to_owned(),

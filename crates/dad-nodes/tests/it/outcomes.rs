@@ -48,10 +48,9 @@ async fn the_outcome_of_commands_is_a_type() {
 /// Answers with a text and an image.
 fn draw(request: &ModelRequest) -> ModelResponse {
     let mut response = ModelResponse::of_text(&request.model, "scripted", "{\"n\": 1}");
-    response.files.push(ResponseFile {
-        media_type: "image/png".to_owned(),
-        base64: "iVBORw0KGgo=".to_owned(),
-    });
+    response
+        .files
+        .push(ResponseFile::new("image/png", "iVBORw0KGgo="));
     response
 }
 

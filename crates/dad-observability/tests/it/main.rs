@@ -21,74 +21,59 @@ use tracing_subscriber::prelude::*;
 fn identity(dir: &Path) -> Arc<RunInfo> {
     let secrets = SecretRegistry::new();
     secrets.add("sk-very-secret");
-    Arc::new(RunInfo {
-        run_id: "run_20251123_141516_000001".parse().unwrap(),
-        root_id: "root".parse().unwrap(),
-        run_dir: dir.to_path_buf(),
-        trace_dir: dir.to_path_buf(),
-        session: 1,
-        previous_run_id: None,
-        secrets,
-        reader: ResultReader::default(),
-    })
+    Arc::new(
+        RunInfo::new(
+            "run_20251123_141516_000001".parse().unwrap(),
+            "root".parse().unwrap(),
+            dir.to_path_buf(),
+            dir.to_path_buf(),
+        )
+        .session(1)
+        .secrets(secrets)
+        .reader(ResultReader::default()),
+    )
 }
 
 fn events() -> Vec<EventBody> {
     let (root, step) = ("root".parse().unwrap(), "root.step".parse().unwrap());
-    let usage = Usage {
-        calls: 1,
-        prompt_tokens: 10,
-        completion_tokens: 5,
-        total_tokens: 15,
-        cost: Some(0.25),
-        ..Usage::default()
-    };
+    let usage = Usage::default()
+        .calls(1)
+        .prompt_tokens(10)
+        .completion_tokens(5)
+        .total_tokens(15)
+        .cost(0.25);
     let node_type = NodeType::AI_MODEL_CALL;
     let error = ErrorInfo::new("told_to", "as it was told");
     vec![
-        EventBody::RunStarted(RunStarted {
-            resumed: false,
-            steps: 1,
-            plan: None,
-        }),
-        EventBody::ComponentStarted(ComponentStarted {
-            path: root,
-            kind: ComponentKind::Flow,
-        }),
-        EventBody::StepStarted(StepStarted {
-            path: step,
-            node_type: node_type.clone(),
-            attempt: 1,
-        }),
-        EventBody::StepEnded(StepEnded {
-            path: "root.step".parse().unwrap(),
-            node_type,
-            status: StepStatus::Failed,
-            attempt: 1,
-            duration: Duration::from_millis(20),
-            usage,
-            reused_from: None,
-            edited_from: None,
-            summary: None,
-            error: Some(error.clone()),
-            dir: "/".into(),
-        }),
-        EventBody::ComponentEnded(ComponentEnded {
-            path: "root".parse().unwrap(),
-            kind: ComponentKind::Flow,
-            status: StepStatus::Failed,
-            counts: StatusCounts::default(),
-            usage,
-            duration: Duration::ZERO,
-            error: Some(error.clone()),
-        }),
-        EventBody::RunEnded(RunEnded {
-            status: RunStatus::Failed,
-            error: Some(error),
-            counts: StatusCounts::default(),
-            usage,
-            duration: Duration::ZERO,
-        }),
+        EventBody::RunStarted(RunStarted::new(1).resumed(false)),
+        EventBody::ComponentStarted(ComponentStarted::new(root, ComponentKind::Flow)),
+        EventBody::StepStarted(StepStarted::new(step, node_type.clone(), 1)),
+        EventBody::StepEnded(
+            StepEnded::new(
+                "root.step".parse().unwrap(),
+                node_type,
+                StepStatus::Failed,
+                "/".into(),
+            )
+            .attempt(1)
+            .duration(Duration::from_millis(20))
+            .usage(usage)
+            .error(error.clone()),
+        ),
+        EventBody::ComponentEnded(
+            ComponentEnded::new("root".parse().unwrap(), ComponentKind::Flow, StepStatus::Failed)
+                .counts(StatusCounts::default())
+                .usage(usage)
+                .duration(Duration::ZERO)
+                .error(error.clone()),
+        ),
+        EventBody::RunEnded(
+            RunEnded::new(RunStatus::Failed)
+                .error(error)
+                .counts(StatusCounts::default())
+                .usage(usage)
+                .duration(Duration::ZERO),
+        ),
     ]
 }
 
@@ -99,12 +84,7 @@ async fn observe(dir: &Path, settings: ObservabilitySettings) -> Vec<String> {
     bus.observe(settings);
     let bus = bus.start(&run);
     for (seq, body) in (1..).zip(events()) {
-        bus.publish(Event {
-            seq: Some(seq),
-            at: Timestamp::now(),
-            run: Arc::clone(&run),
-            body,
-        });
+        bus.publish(Event::new(Some(seq), Timestamp::now(), Arc::clone(&run), body));
     }
     bus.close().await
 }
@@ -178,11 +158,9 @@ async fn instruments_are_added_up() {
 #[tokio::test]
 async fn what_is_switched_off_is_not_written() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = ObservabilitySettings {
-        enable_tracing: false,
-        enable_logging: false,
-        ..Default::default()
-    };
+    let settings = ObservabilitySettings::default()
+        .enable_tracing(false)
+        .enable_logging(false);
     observe(dir.path(), settings).await;
     let there = |file: &str| dir.path().join(file).exists();
     assert!(there("metrics.jsonl") && !there("trace.jsonl") && !there("logs.jsonl"));
@@ -208,12 +186,12 @@ async fn log_events_go_to_the_run_whose_step_they_happened_in() {
     bus.observe(ObservabilitySettings::default());
     let bus = bus.start(&run);
     // The first event proves that the observer has started.
-    bus.publish(Event {
-        seq: Some(1),
-        at: Timestamp::now(),
-        run: Arc::clone(&run),
-        body: events().remove(0),
-    });
+    bus.publish(Event::new(
+        Some(1),
+        Timestamp::now(),
+        Arc::clone(&run),
+        events().remove(0),
+    ));
     while !dir.path().join("logs.jsonl").exists() {
         tokio::task::yield_now().await;
     }
@@ -253,12 +231,7 @@ async fn logged_with(install: impl Fn(Moment) -> bool) -> usize {
     let bus = bus.start(&run);
     reach(Moment::Events);
     for (seq, body) in (1..).zip(events().into_iter().take(4)) {
-        bus.publish(Event {
-            seq: Some(seq),
-            at: Timestamp::now(),
-            run: Arc::clone(&run),
-            body,
-        });
+        bus.publish(Event::new(Some(seq), Timestamp::now(), Arc::clone(&run), body));
     }
     // A span that is written proves that the observer has seen the events.
     let written = || std::fs::metadata(dir.path().join("trace.jsonl")).is_ok_and(|file| file.len() > 0);

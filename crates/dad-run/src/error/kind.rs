@@ -2,6 +2,7 @@
 
 /// The party that has to act on an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RunErrorKind {
     /// The caller asked for something impossible; nothing was changed.
     Usage,

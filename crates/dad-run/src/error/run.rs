@@ -81,6 +81,9 @@ pub enum RunError {
         /// The difference.
         reason: String,
     },
+    /// A definition that is not the one that the run was set up with.
+    #[error("`{0}` was set up with another definition than the one that is to be executed in it")]
+    OtherDefinition(RunId),
     /// A run that is to be driven a second time at once.
     #[error("the run is driven already: there is one driver at a time")]
     AlreadyDriven,
@@ -206,6 +209,7 @@ impl RunError {
             Self::Journal { .. } => "journal_damaged",
             Self::NewerVersion { .. } => "newer_version",
             Self::Corrupt { .. } => "corrupt",
+            Self::OtherDefinition(_) => "other_definition",
             Self::AlreadyDriven => "already_driven",
             Self::Unresponsive { .. } => "unresponsive",
             Self::LeaseHeld { .. } | Self::LeaseOfAnotherHost(_) | Self::RunInUse { .. } => "lease_held",
@@ -249,6 +253,9 @@ impl RunError {
             Self::RootNotCompleted { .. } => {
                 NextStep::other("end a run as its report says, by `report.status`")
             }
+            Self::OtherDefinition(_) => {
+                NextStep::other("give the runner the definition that the run was set up with")
+            }
             Self::Contradiction(_) => NextStep::other("this is a bug of dhenara; please report it"),
             Self::NewerRecords { version, .. } => {
                 NextStep::other(format!("install version {version} or newer"))
@@ -284,6 +291,7 @@ impl RunError {
             | Self::Random(_)
             | Self::RecordTooLong { .. }
             | Self::Unresponsive { .. }
+            | Self::OtherDefinition(_)
             | Self::AlreadyDriven
             | Self::Ended
             | Self::Stopped(_)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dad_core::{ErrorInfo, HierarchyPath, IdError, PathError, RunId, RunIdError, SelectError};
+use dad_core::{ElementId, ErrorInfo, HierarchyPath, IdError, PathError, RunId, RunIdError, SelectError};
 use dad_definition::Problems;
 use dad_fs::FsError;
 
@@ -40,7 +40,15 @@ pub enum SetupError {
     NoSecrets,
     /// An id of a root component.
     #[error("the root id is not valid: {0}")]
-    RootId(#[source] IdError),
+    RootId(IdError),
+    /// A context of one root, and a definition that names another.
+    #[error("the run is set up for the root `{context}`, and the definition names its root `{definition}`")]
+    OtherRootId {
+        /// The id that the context was built with.
+        context: ElementId,
+        /// The id in the definition.
+        definition: ElementId,
+    },
     /// A run id.
     #[error(transparent)]
     RunId(#[from] RunIdError),
@@ -134,13 +142,13 @@ pub enum SetupError {
     Path(#[from] PathError),
     /// The entry point of a re-run names no step, or several.
     #[error("the entry point cannot be used: {0}")]
-    EntryPoint(#[source] SelectError),
+    EntryPoint(SelectError),
     /// An entry point without a run to start from.
     #[error("the entry point `{0}` needs a previous run")]
     EntryPointWithoutPreviousRun(String),
     /// The selector of the step to execute alone names no step, or several.
     #[error("{0}")]
-    Step(#[source] SelectError),
+    Step(SelectError),
     /// The run that a step is to be executed of alone did not come to it.
     #[error("`{path}` was not reached in `{run}`: {reason}")]
     StepNotReached {
@@ -167,13 +175,13 @@ pub enum SetupError {
     EditWithoutEntryPoint,
     /// A selector of steps to execute names none.
     #[error("{0}")]
-    Execute(#[source] SelectError),
+    Execute(SelectError),
     /// A step that could not be executed with what the run is given.
     #[error("{}{}", .0.path.as_ref().map(|path| format!("`{path}`: ")).unwrap_or_default(), .0.message)]
     NotReady(Box<ErrorInfo>),
     /// A selector of questions to ask again names no step or component.
     #[error("{0}")]
-    Ask(#[source] SelectError),
+    Ask(SelectError),
     /// The step or component to ask again asks no question.
     #[error("`{0}` asks for no input, and nothing in it does")]
     NothingAsks(HierarchyPath),
@@ -227,12 +235,12 @@ pub enum SetupError {
         nearest: Option<String>,
     },
     /// An input for a step that does not exist.
-    #[error("the input from {origin} cannot be placed: {source}")]
+    #[error("the input from {origin} cannot be placed: {reason}")]
     UnknownInput {
         /// The source of the input.
         origin: String,
         /// Why no step was found.
-        source: SelectError,
+        reason: SelectError,
     },
     /// An input that is not of the shape its node wants.
     #[error("the input of `{path}` from {origin} does not fit: {reason}")]
@@ -314,7 +322,7 @@ pub enum SetupError {
     NothingToAccept(HierarchyPath),
     /// A step that is to be settled by hand.
     #[error("{0}")]
-    Settle(#[source] SelectError),
+    Settle(SelectError),
     /// A step that is to be settled by hand in two ways.
     #[error("`{0}` cannot both be passed over and fail")]
     SettledTwice(HierarchyPath),
@@ -355,6 +363,7 @@ impl SetupError {
             Self::ForeignProject { .. } => "foreign_project",
             Self::NoSecrets => "no_secrets",
             Self::RootId(_) => "root_id",
+            Self::OtherRootId { .. } => "other_root_id",
             Self::RunId(_) => "run_id",
             Self::RunIdPrefix(_) => "run_id_prefix",
             Self::RunExists(_) => "run_exists",
@@ -428,6 +437,9 @@ impl SetupError {
             Self::EntryPointAndExecute => NextStep::EntryPointOrExecute,
             Self::OriginalSystem(run) => NextStep::NameEntryPointIn { run: run.clone() },
             Self::NotReady(info) => NextStep::other(info.hint.clone()?),
+            Self::OtherRootId { .. } => NextStep::other(
+                "give the context and the definition the same root id, or the definition none",
+            ),
             Self::NothingAsks(_) => NextStep::other(
                 "what asks says `pre_events: [node_input_required]`, a component `[component_input_required]`",
             ),

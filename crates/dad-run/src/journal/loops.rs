@@ -17,7 +17,7 @@ pub struct LoopStart {
     pub start_index: i64,
 }
 
-/// The items of a loop.
+/// The items of a loop. A closed set.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Items {
     /// Numbers, kept by their bounds.
@@ -29,6 +29,7 @@ pub enum Items {
 /// The items of a loop, as recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LoopItems {
     /// Numbers, kept by their bounds.
     Range(RangeBounds),

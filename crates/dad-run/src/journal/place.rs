@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A place where a run was driven: the paths that its steps may have seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RunPlace {
     /// The run.
     pub run_id: String,

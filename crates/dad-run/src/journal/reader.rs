@@ -247,7 +247,7 @@ impl<'k> Checker<'k> {
         let format = match (self.format, begun) {
             (0, Some(version)) => version.min(format::JOURNAL),
             (1, Some(2)) if is_sealed => {
-                let digest = Digest::from(self.digest.finalize());
+                let digest = Digest::from(*self.digest.finalize().as_bytes());
                 if prev_of(&record.body) != Some(digest) {
                     return Err(LineError::damage("the lines before it were changed"));
                 }
@@ -303,7 +303,7 @@ impl<'k> Checker<'k> {
             tail,
             link: self.link,
             format: self.format,
-            digest: (self.format == 1).then(|| self.digest.finalize().into()),
+            digest: (self.format == 1).then(|| Digest::from(*self.digest.finalize().as_bytes())),
             origin,
             newer: self.newer,
         }

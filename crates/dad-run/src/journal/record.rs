@@ -20,6 +20,7 @@ use crate::journal::text::{RecordSource, RecordText, RecordedError};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Record {
     /// The sequence number, starting at 1.
     pub seq: u64,
@@ -359,6 +360,7 @@ pub enum ControlKind {
 
 /// The process that drives a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Driver {
     /// The number of processes that have driven the run, this one included.
     pub epoch: u32,
@@ -387,6 +389,7 @@ pub struct Driver {
 
 /// The beginning of a session: the time in which one process drives the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SessionStart {
     /// The process.
     #[serde(flatten)]

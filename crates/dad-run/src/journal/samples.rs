@@ -96,11 +96,7 @@ fn begun(at: &str, attempt: u32, session: u32) -> RecordBody {
 }
 
 fn ended(at: &str, attempt: u32, status: StepStatus) -> RecordBody {
-    let artifact = dad_core::ArtifactRef {
-        name: "result.json".to_owned(),
-        len: 2,
-        blake3: Digest::of(b"{}"),
-    };
+    let artifact = dad_core::ArtifactRef::new("result.json".to_owned(), 2, Digest::of(b"{}"));
     RecordBody::StepCommitted(Box::new(StepCommitted {
         path: path(at),
         attempt,

@@ -42,6 +42,7 @@ pub struct RunSettings {
 
 /// Recorded exchanges that models are answered from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ReplaySource {
     /// Their place.
     #[serde(flatten)]
@@ -50,7 +51,15 @@ pub struct ReplaySource {
     pub digest: Digest,
 }
 
-/// The place of recorded exchanges.
+impl ReplaySource {
+    /// Recorded exchanges at a place, with the digest of their memos.
+    #[must_use]
+    pub fn new(from: ReplayFrom, digest: Digest) -> Self {
+        Self { from, digest }
+    }
+}
+
+/// The place of recorded exchanges. A closed set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplayFrom {

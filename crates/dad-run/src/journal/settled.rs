@@ -2,7 +2,7 @@
 
 use crate::journal::record::ControlKind;
 
-/// The user's decision about a step that did not end well.
+/// The user's decision about a step that did not end well. A closed set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// It is passed over: others see no result. Perhaps why.

@@ -10,6 +10,7 @@ use crate::journal::text::{RecordText, RecordedError};
 
 /// A step ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepCommitted {
     /// The step.
     pub path: HierarchyPath,
@@ -72,10 +73,7 @@ impl StepCommitted {
     /// The usage of the step when it was executed, cost included.
     #[must_use]
     pub fn consumed(&self) -> Usage {
-        Usage {
-            cost: self.cost,
-            ..self.usage
-        }
+        self.usage.cost(self.cost)
     }
 
     /// The usage of the step in this run.
@@ -102,11 +100,20 @@ impl StepCommitted {
 
 /// The totals of the steps of a component or run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Totals {
     /// The number of steps by status.
     pub counts: StatusCounts,
     /// The usage of the executed steps.
     pub usage: Usage,
+}
+
+impl Totals {
+    /// The totals of steps.
+    #[must_use]
+    pub fn new(counts: StatusCounts, usage: Usage) -> Self {
+        Self { counts, usage }
+    }
 }
 
 impl Totals {

@@ -7,6 +7,7 @@ use serde_json::Value;
 /// A field that is kept in the record, or by digest in `.run/values/` when it is large.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum StoredValue {
     /// The value itself.
     Value(Value),
@@ -16,6 +17,7 @@ pub enum StoredValue {
 
 /// A value in `.run/values/<blake3>.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StoredRef {
     /// Digest of the file.
     pub blake3: Digest,
@@ -45,6 +47,7 @@ impl StoredRef {
 /// The artifacts of a step, kept in the record or, when there are very many, in `.run/values/`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum ArtifactList {
     /// The list itself.
     Inline(Vec<ArtifactRef>),

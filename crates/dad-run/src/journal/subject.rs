@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use dad_core::{Digest, HierarchyPath};
 use dad_events::QuestionKind;
+use derive_setters::Setters;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -79,7 +80,8 @@ impl Subject {
 }
 
 /// The parts of a [`Subject`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Setters)]
+#[non_exhaustive]
 pub struct About {
     /// JSON Schema of the answer.
     pub schema: Value,

@@ -69,16 +69,14 @@ impl RecordedError {
 
 impl From<&ErrorInfo> for RecordedError {
     fn from(error: &ErrorInfo) -> Self {
-        Self(ErrorInfo {
-            // A code is a word, also where it was cut.
-            code: error.code.chars().take(200).collect(),
-            message: RecordText::<{ 16 * 1024 }>::from(&*error.message).into_inner(),
-            hint: error
-                .hint
-                .as_deref()
-                .map(|hint| RecordText::<{ 4 * 1024 }>::from(hint).into_inner()),
-            path: error.path.clone(),
-        })
+        // A code is a word, also where it was cut.
+        let code: String = error.code.chars().take(200).collect();
+        let message = RecordText::<{ 16 * 1024 }>::from(&*error.message);
+        let mut recorded = ErrorInfo::new(code, message.into_inner());
+        let hint = error.hint.as_deref().map(RecordText::<{ 4 * 1024 }>::from);
+        recorded.hint = hint.map(RecordText::into_inner);
+        recorded.path.clone_from(&error.path);
+        Self(recorded)
     }
 }
 

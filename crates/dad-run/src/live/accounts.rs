@@ -11,6 +11,7 @@ const NAMED: usize = 5;
 
 /// The amounts that are still available; `None` is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Available {
     /// US dollars.
     pub cost: Option<f64>,
@@ -47,6 +48,7 @@ fn least<T>(one: Option<T>, other: Option<T>, min: fn(T, T) -> T) -> Option<T> {
 
 /// The most that one call will consume.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// Tokens sent and received.
     pub tokens: u64,
@@ -54,9 +56,18 @@ pub struct Estimate {
     pub cost: f64,
 }
 
+impl Estimate {
+    /// The most that a call will consume: tokens sent and received, and US dollars.
+    #[must_use]
+    pub fn new(tokens: u64, cost: f64) -> Self {
+        Self { tokens, cost }
+    }
+}
+
 /// A call that would exceed a budget.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("the next call {needs}, and of the budget of {} ({budget}) {spent}", whose(step.as_ref()))]
+#[non_exhaustive]
 pub struct BudgetExceeded {
     /// The requirement of the call, in words.
     pub needs: String,

@@ -102,13 +102,16 @@ impl ActiveRun {
     /// If the record or a projection of it cannot be written. [`RunError::QuestionOpen`] and
     /// [`RunError::RootNotCompleted`] if the run is called completed and is not; it is then sealed as what it is, so that a
     /// question that is open can still be answered.
+    ///
+    /// The error is recorded with the code, place and hint that it, or one of its sources, has as an [`ErrorInfo`],
+    /// [`RunError`] or [`SetupError`]; any other with the code `run_failed`.
     pub fn complete_run(
         self,
         end: RunEnd,
-        error: Option<&dyn Error>,
+        error: Option<&(dyn Error + 'static)>,
     ) -> impl Future<Output = Result<SealedRun, RunError>> + Send + use<> {
         // Turned into its recorded form before anything waits, so that the future can be sent between threads.
-        let error = error.map(|error| ErrorInfo::from_error("run_failed", error));
+        let error = error.map(recorded);
         self.seal(end, error)
     }
 
@@ -161,4 +164,18 @@ impl Drop for ActiveRun {
             runtime.spawn(async move { inner.bus.close().await });
         }
     }
+}
+
+/// The recorded form of an error.
+fn recorded(error: &(dyn Error + 'static)) -> ErrorInfo {
+    fn known(error: &(dyn Error + 'static)) -> Option<ErrorInfo> {
+        let info = error.downcast_ref::<ErrorInfo>().cloned();
+        let of_run = || error.downcast_ref::<RunError>().map(RunError::to_info);
+        let of_setup = || error.downcast_ref::<SetupError>().map(SetupError::to_info);
+        info.or_else(of_run).or_else(of_setup)
+    }
+    let mut chain = std::iter::successors(Some(error), |error| Error::source(*error));
+    chain
+        .find_map(known)
+        .unwrap_or_else(|| ErrorInfo::from_error("run_failed", error))
 }

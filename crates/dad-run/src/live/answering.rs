@@ -45,7 +45,7 @@ impl RunView {
             .ok()
             .and_then(|path| open.iter().find(|open| open.path == *path));
         found.copied().ok_or_else(|| {
-            let is_there = selector.select(self.entries.keys()).is_ok();
+            let is_there = selector.select(self.entries().map(|(path, _)| path)).is_ok();
             SetupError::UnknownQuestion {
                 run: run(),
                 which: which.to_owned(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// An answer to a question for approval.
+/// An answer to a question for approval. A closed set.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ApprovalAnswer {
     /// It executes as it is: `{"approve": true}`; with `"for_run": true` the same executes in the rest of the run without a

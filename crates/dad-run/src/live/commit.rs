@@ -7,6 +7,7 @@ use std::time::Duration;
 use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, NodeType, StepResult, StepStatus, Usage};
 use dad_events::{EventBody, StepEnded};
 use dad_fs::Durability;
+use derive_setters::Setters;
 use serde_json::Value;
 
 use crate::error::RunError;
@@ -23,7 +24,8 @@ use crate::live::shared::RunShared;
 use crate::live::staged_step::StagedStep;
 
 /// The details of a step that are recorded beside its result.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Setters)]
+#[non_exhaustive]
 pub struct CommitDetails {
     /// The steps whose results it used, as the definition names them.
     pub reads: Vec<String>,
@@ -32,6 +34,7 @@ pub struct CommitDetails {
     /// Of the last attempt.
     pub duration: Duration,
     /// A summary in one line.
+    #[setters(into)]
     pub summary: Option<Clean<String>>,
     /// Whether it changed something outside the run, so that to do it twice is not the same as to do it once.
     pub effect: bool,
@@ -72,7 +75,7 @@ impl RunDriver {
             edited_from: None,
             reason: None,
             reads: details.reads,
-            usage: Usage { cost: None, ..usage },
+            usage,
             cost: usage.cost,
             duration_ms: u64::try_from(details.duration.as_millis()).unwrap_or(u64::MAX),
             summary: details.summary.map(|summary| summary.get().as_str().into()),
@@ -150,25 +153,24 @@ impl RunShared {
             self.stage.open_dir(stage_name)?.sync_tree()?;
         }
         let leaf = committed.path.leaf().to_owned();
-        let event = EventBody::StepEnded(StepEnded {
-            path: committed.path.clone(),
-            node_type: node_type.clone(),
-            status: committed.status,
-            attempt: committed.attempt,
-            duration: Duration::from_millis(committed.duration_ms),
-            usage: committed.full_usage(),
-            reused_from: committed.reused_from.clone(),
-            edited_from: committed.edited_from.clone(),
-            summary: committed.summary.clone().map(RecordText::into_inner),
-            error: error.clone(),
-            dir: step_dir(component, &leaf),
-        });
+        let event = EventBody::StepEnded(
+            StepEnded::new(
+                committed.path.clone(),
+                node_type.clone(),
+                committed.status,
+                step_dir(component, &leaf),
+            )
+            .attempt(committed.attempt)
+            .duration(Duration::from_millis(committed.duration_ms))
+            .usage(committed.full_usage())
+            .reused_from(committed.reused_from.clone())
+            .edited_from(committed.edited_from.clone())
+            .summary(committed.summary.clone().map(RecordText::into_inner))
+            .error(error.clone()),
+        );
         let totals = committed.totals();
         let failure = error.filter(|_| committed.status.is_failure());
-        let failure = failure.map(|error| FirstFailure {
-            path: committed.path.clone(),
-            error,
-        });
+        let failure = failure.map(|error| FirstFailure::new(committed.path.clone(), error));
         let body = RecordBody::StepCommitted(Box::new(committed));
         // From here on in the journal's critical section: no other record comes between the rename and its own.
         let mut state = self.state();

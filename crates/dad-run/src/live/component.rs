@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dad_core::{
-    Clean, ComponentKind, ComponentResult, ErrorInfo, FirstFailure, HierarchyPath, StepStatus, Timestamp,
-};
+use dad_core::{Clean, ComponentKind, ComponentResult, FirstFailure, HierarchyPath, StepStatus, Timestamp};
 use dad_events::{ComponentEnded, ComponentStarted, EventBody};
 use dad_fs::{Dir, Durability, FsResult};
 use serde_json::{Map, Value};
@@ -23,6 +21,7 @@ use crate::live::sealed_run::FIRST_FAILURES;
 
 /// An entered component: its directory and when it was entered.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct EnteredComponent {
     /// Its place.
     pub path: HierarchyPath,
@@ -104,10 +103,7 @@ impl RunDriver {
             kind,
             variables,
         };
-        let event = EventBody::ComponentStarted(ComponentStarted {
-            path: path.clone(),
-            kind,
-        });
+        let event = EventBody::ComponentStarted(ComponentStarted::new(path.clone(), kind));
         self.inner().record(&body, Some(event))?;
         let entered = EnteredComponent {
             path: path.clone(),
@@ -234,28 +230,22 @@ impl RunDriver {
             return Err(RunError::NotAnEnd(path.clone(), status));
         }
         let inner = self.inner();
-        let result = ComponentResult {
-            schema_version: ComponentResult::FORMAT,
-            path: path.clone(),
-            executable_type: *kind,
-            component_id: path.leaf().to_owned(),
-            is_rerun: inner.plan.is_some(),
-            start_hierarchy_path: inner.plan.as_ref().and_then(|plan| plan.entry_point.clone()),
-            execution_status: status,
-            iterations,
-            branch,
-            counts: totals.counts,
-            first_failures: first_failures.iter().take(FIRST_FAILURES).cloned().collect(),
-            created_at: *created_at,
-            completed_at: Some(self.run.now()),
-            agg_usage_cost: totals.usage.cost,
-            agg_usage_prompt_tokens: totals.usage.prompt_tokens,
-            agg_usage_completion_tokens: totals.usage.completion_tokens,
-            agg_usage_total_tokens: totals.usage.total_tokens,
-        };
-        let error = first_failures.first().map(|failure| ErrorInfo {
-            path: Some(failure.path.clone()),
-            ..failure.error.clone()
+        let mut result = ComponentResult::new(path.clone(), *kind, status, *created_at);
+        result.is_rerun = inner.plan.is_some();
+        result.start_hierarchy_path = inner.plan.as_ref().and_then(|plan| plan.entry_point.clone());
+        result.iterations = iterations;
+        result.branch = branch;
+        result.counts = totals.counts;
+        result.first_failures = first_failures.iter().take(FIRST_FAILURES).cloned().collect();
+        result.completed_at = Some(self.run.now());
+        result.agg_usage_cost = totals.usage.cost;
+        result.agg_usage_prompt_tokens = totals.usage.prompt_tokens;
+        result.agg_usage_completion_tokens = totals.usage.completion_tokens;
+        result.agg_usage_total_tokens = totals.usage.total_tokens;
+        let error = first_failures.first().map(|failure| {
+            let mut error = failure.error.clone();
+            error.path = Some(failure.path.clone());
+            error
         });
         let body = RecordBody::ComponentCompleted {
             path: path.clone(),
@@ -265,15 +255,13 @@ impl RunDriver {
             error: error.as_ref().map(Into::into),
             absorbed,
         };
-        let event = EventBody::ComponentEnded(ComponentEnded {
-            path: path.clone(),
-            kind: *kind,
-            status,
-            counts: totals.counts,
-            usage: totals.usage,
-            duration: since.elapsed(),
-            error,
-        });
+        let event = EventBody::ComponentEnded(
+            ComponentEnded::new(path.clone(), *kind, status)
+                .counts(totals.counts)
+                .usage(totals.usage)
+                .duration(since.elapsed())
+                .error(error),
+        );
         // The file before the event, so that a handler finds it.
         let dir = dir.open()?;
         write_json_beside_others(&dir, &inner.dot_run, COMPONENT_RESULT, &result, inner.durability)?;

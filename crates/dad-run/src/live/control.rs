@@ -110,11 +110,7 @@ impl RunShared {
             path: path.cloned(),
             payload: stored,
         };
-        let event = Custom {
-            name: name.to_owned(),
-            path: path.cloned(),
-            payload,
-        };
+        let event = Custom::new(name.to_owned(), payload).path(path.cloned());
         self.record(&body, Some(EventBody::Custom(event)))
     }
 }

@@ -154,12 +154,7 @@ impl RunDriver {
         usage: Usage,
     ) -> Result<(), RunError> {
         let error = error.get();
-        let failed = AttemptFailed {
-            path: path.clone(),
-            attempt,
-            error: error.clone(),
-            retry_at,
-        };
+        let failed = AttemptFailed::new(path.clone(), attempt, error.clone(), retry_at);
         let body = RecordBody::AttemptFailed {
             path: path.clone(),
             attempt,
@@ -242,15 +237,12 @@ impl RunDriver {
     /// Tells listeners a piece of a text that a step is about to have in its outcome; `text` holds no secrets. It is not
     /// recorded.
     pub fn stream_text(&self, path: &HierarchyPath, text: String) {
-        self.inner().bus.publish(Event {
-            seq: None,
-            at: self.run.now(),
-            run: Arc::clone(&self.inner().identity),
-            body: EventBody::TextStreamed(TextStreamed {
-                path: path.clone(),
-                text,
-            }),
-        });
+        self.inner().bus.publish(Event::new(
+            None,
+            self.run.now(),
+            Arc::clone(&self.inner().identity),
+            EventBody::TextStreamed(TextStreamed::new(path.clone(), text)),
+        ));
     }
 
     /// The run as earlier processes left it, if it is resumed.
@@ -265,7 +257,7 @@ impl RunDriver {
     pub fn facts_digest(&self, facts: &Value) -> Digest {
         let mut hasher = self.inner().facts_hasher.clone();
         hasher.update(canonical_json(facts).as_bytes());
-        hasher.finalize().into()
+        Digest::from(*hasher.finalize().as_bytes())
     }
 
     /// The salt for digests of values that must not be guessed; a re-run has that of its parent.

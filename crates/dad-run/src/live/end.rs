@@ -4,7 +4,7 @@ use dad_core::RunStatus;
 
 use crate::error::RunError;
 
-/// The end of a run, as its owner states it. It ends as `Waiting` if a question of it is open: an answer continues it.
+/// The end of a run, as its owner states it. It ends as `Waiting` if a question of it is open: an answer continues it. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunEnd {
     /// Everything was done.

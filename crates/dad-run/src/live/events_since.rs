@@ -35,12 +35,9 @@ impl RunHandle {
         read_journal(&self.inner().dir, None, |record| {
             let (number, at) = (record.seq, record.at);
             match replay.event(record) {
-                Ok(Some(body)) if number > seq => events.push(Event {
-                    seq: Some(number),
-                    at,
-                    run: Arc::clone(self.identity()),
-                    body,
-                }),
+                Ok(Some(body)) if number > seq => {
+                    events.push(Event::new(Some(number), at, Arc::clone(self.identity()), body));
+                }
                 Ok(_) => {}
                 Err(error) => {
                     failed.get_or_insert(error);
@@ -75,15 +72,15 @@ impl Replay<'_> {
                 error,
                 totals,
                 ..
-            } => EventBody::RunEnded(RunEnded {
-                status,
-                error: error.map(RecordedError::into_inner),
-                counts: totals.counts,
-                usage: totals.usage,
-                duration: time_from(driven_since, at),
-            }),
+            } => EventBody::RunEnded(
+                RunEnded::new(status)
+                    .error(error.map(RecordedError::into_inner))
+                    .counts(totals.counts)
+                    .usage(totals.usage)
+                    .duration(time_from(driven_since, at)),
+            ),
             RecordBody::ComponentStarted { path, kind, .. } => {
-                EventBody::ComponentStarted(ComponentStarted { path, kind })
+                EventBody::ComponentStarted(ComponentStarted::new(path, kind))
             }
             RecordBody::ComponentCompleted {
                 path,
@@ -95,71 +92,56 @@ impl Replay<'_> {
                 let Some(component) = self.run.program().component(&path) else {
                     return Ok(None);
                 };
-                EventBody::ComponentEnded(ComponentEnded {
-                    kind: component.kind,
-                    status,
-                    counts: totals.counts,
-                    usage: totals.usage,
-                    duration: time_from(entered_at, at),
-                    error: error.map(RecordedError::into_inner),
-                    path,
-                })
+                EventBody::ComponentEnded(
+                    ComponentEnded::new(path, component.kind, status)
+                        .counts(totals.counts)
+                        .usage(totals.usage)
+                        .duration(time_from(entered_at, at))
+                        .error(error.map(RecordedError::into_inner)),
+                )
             }
-            RecordBody::Question { id, path, kind, .. } => EventBody::QuestionAsked(QuestionAsked {
-                id,
-                path,
-                kind,
-                at_prompt: false,
-            }),
-            RecordBody::StepStarted { path, attempt, .. } => EventBody::StepStarted(StepStarted {
-                node_type: self.node_type(&path),
-                path,
-                attempt,
-            }),
+            RecordBody::Question { id, path, kind, .. } => {
+                EventBody::QuestionAsked(QuestionAsked::new(id, path, kind))
+            }
+            RecordBody::StepStarted { path, attempt, .. } => {
+                let node_type = self.node_type(&path);
+                EventBody::StepStarted(StepStarted::new(path, node_type, attempt))
+            }
             RecordBody::AttemptFailed {
                 path,
                 attempt,
                 error,
                 retry_at,
                 ..
-            } => EventBody::AttemptFailed(AttemptFailed {
-                path,
-                attempt,
-                error: error.into_inner(),
-                retry_at,
-            }),
+            } => EventBody::AttemptFailed(AttemptFailed::new(path, attempt, error.into_inner(), retry_at)),
             RecordBody::StepCommitted(step) => EventBody::StepEnded(self.step_ended(*step)),
-            RecordBody::Custom { name, path, payload } => EventBody::Custom(Custom {
-                name: name.into_inner(),
-                path,
-                payload: load_value(&self.run.inner().dir, &payload)?,
-            }),
+            RecordBody::Custom { name, path, payload } => EventBody::Custom(
+                Custom::new(name.into_inner(), load_value(&self.run.inner().dir, &payload)?).path(path),
+            ),
             _ => return Ok(None),
         }))
     }
 
     fn run_started(&self, resumed: bool) -> EventBody {
-        EventBody::RunStarted(RunStarted {
-            resumed,
-            steps: self.run.program().steps().count(),
-            plan: self.run.inner().plan.as_ref().map(RerunPlan::summary),
-        })
+        EventBody::RunStarted(
+            RunStarted::new(self.run.program().steps().count())
+                .resumed(resumed)
+                .plan(self.run.inner().plan.as_ref().map(RerunPlan::summary)),
+        )
     }
 
     fn step_ended(&self, step: StepCommitted) -> StepEnded {
-        StepEnded {
-            node_type: self.node_type(&step.path),
-            dir: self.run.inner().dir.path().join(step.path.to_relative_dir()),
-            duration: Duration::from_millis(step.duration_ms),
-            usage: step.full_usage(),
-            path: step.path,
-            status: step.status,
-            attempt: step.attempt,
-            reused_from: step.reused_from,
-            edited_from: step.edited_from,
-            summary: step.summary.map(RecordText::into_inner),
-            error: step.error.map(RecordedError::into_inner),
-        }
+        let usage = step.full_usage();
+        let node_type = self.node_type(&step.path);
+        let dir = self.run.inner().dir.path().join(step.path.to_relative_dir());
+        StepEnded::new(step.path, node_type, step.status, dir)
+            .duration(Duration::from_millis(step.duration_ms))
+            .usage(usage)
+            .attempt(step.attempt)
+            .reused_from(step.reused_from)
+            .edited_from(step.edited_from)
+            .summary(step.summary.map(RecordText::into_inner))
+            .error(step.error.map(RecordedError::into_inner))
     }
 
     /// The type of a step's node; a step that the definition no longer has, since the run was resumed with another one,

@@ -116,11 +116,7 @@ fn read_entry(inbox: &Dir, name: &str) -> FsResult<Found> {
     let mut bytes = Vec::new();
     file.take(LONGEST_MESSAGE)
         .read_to_end(&mut bytes)
-        .map_err(|source| FsError {
-            operation: "read",
-            path: inbox.path().join(name),
-            source,
-        })?;
+        .map_err(|source| FsError::new("read", inbox.path().join(name), source))?;
     Ok(match serde_json::from_slice(&bytes) {
         Ok(message) => Found::Message(message),
         Err(error) => Found::Other(error.to_string()),

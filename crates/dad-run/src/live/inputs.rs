@@ -19,6 +19,7 @@ const LONGEST_FILE: u64 = 64 << 20;
 
 /// An input that was given before its step asked for it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct GivenInput {
     /// The party that gave it, for people and for the journal.
     pub source: String,
@@ -71,9 +72,9 @@ impl GivenInputs {
         types: &dyn NodeTypes,
     ) -> Result<HierarchyPath, SetupError> {
         let UnresolvedInput { selector, given } = input;
-        let unknown = |source| SetupError::UnknownInput {
+        let unknown = |reason| SetupError::UnknownInput {
             origin: given.source.clone(),
-            source,
+            reason,
         };
         let selector: PathSelector = selector.parse()?;
         let selected = program.select(&selector).map_err(unknown)?;

@@ -7,6 +7,7 @@ use crate::store::view::RunView;
 
 /// An attempt of a step that was going on when its process died, or when it was cancelled.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Interrupted {
     /// Its number, which the attempt that continues it keeps.
     pub attempt: u32,

@@ -16,6 +16,7 @@ use crate::live::shared::RunShared;
 
 /// The content of `.trace/dad_metadata.json`, written from the journal and never read as truth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Metadata {
     /// Version of the format.
     pub schema_version: u32,
@@ -81,6 +82,7 @@ impl Metadata {
 
 /// The content of `run_summary.json`, written from the journal and never read as truth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Summary {
     /// Version of the format.
     pub schema_version: u32,

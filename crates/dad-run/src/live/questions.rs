@@ -4,7 +4,6 @@ use dad_core::{ApprovalRule, Clean, Digest, HierarchyPath, NodeType};
 use dad_events::{EventBody, Origin, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde_json::{Value, json};
-use tokio::sync::futures::Notified;
 
 use crate::document::to_file_text;
 use crate::error::RunError;
@@ -141,12 +140,7 @@ impl RunDriver {
             asked_again,
             facts_file: question.facts_file.map(|file| file.stored),
         };
-        let event = EventBody::QuestionAsked(QuestionAsked {
-            at_prompt,
-            id: id.clone(),
-            path,
-            kind,
-        });
+        let event = EventBody::QuestionAsked(QuestionAsked::new(id.clone(), path, kind).at_prompt(at_prompt));
         inner.record(&body, Some(event))?;
         Ok(id)
     }
@@ -258,8 +252,11 @@ impl RunDriver {
         Ok(())
     }
 
-    /// Resolves when another answer has come.
-    pub fn answer_came(&self) -> Notified<'_> {
-        self.inner().answer_came.notified()
+    /// Resolves when another answer has come since this was called.
+    pub fn answer_came(&self) -> impl Future<Output = ()> + Send + Unpin {
+        let mut came = Box::pin(self.inner().answer_came.notified());
+        // Without it, an answer that comes before the first poll would be missed.
+        came.as_mut().enable();
+        came
     }
 }

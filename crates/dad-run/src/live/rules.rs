@@ -11,6 +11,7 @@ use crate::store::view::RunView;
 
 /// Whose rule it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RuleOrigin {
     /// It stands in the definition.
     Definition,
@@ -34,6 +35,7 @@ impl RuleOrigin {
 
 /// A rule that decides.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Ruling {
     /// Whose it is.
     pub origin: RuleOrigin,

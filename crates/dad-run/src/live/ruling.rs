@@ -1,6 +1,6 @@
 //! Asking the rules of a run for a decision.
 
-use dad_core::{ApprovalRule, HierarchyPath, PathSelector, RuleDecision};
+use dad_core::{ApprovalRule, HierarchyPath, RuleDecision};
 use dad_definition::{Intended, ReadyRule, deciding};
 use serde_json::Value;
 
@@ -11,14 +11,7 @@ impl RunDriver {
     /// The step or component at a path as rules are about it, before it is said what of it is to execute.
     #[must_use]
     pub fn intended<'a>(&'a self, path: &'a HierarchyPath) -> Intended<'a> {
-        Intended {
-            agent: self.handle().identity().root_id.as_str(),
-            path,
-            node: None,
-            tool: None,
-            arguments: &Value::Null,
-            target: None,
-        }
+        Intended::new(self.handle().identity().root_id.as_str(), path, &Value::Null)
     }
 
     /// The rule that decides about something, if there is one.
@@ -58,15 +51,13 @@ impl RunDriver {
     /// The rule that allows the same for the rest of the run: in all iterations of the loops around, with the very arguments.
     #[must_use]
     pub fn rule_for_run(&self, intended: &Intended<'_>) -> ApprovalRule {
-        ApprovalRule {
-            agent: Some(self.handle().identity().root_id.clone()),
-            element: Some(PathSelector::from(intended.path.without_iterations())),
-            node: intended.node.cloned(),
-            tool: intended.tool.map(str::to_owned),
-            exactly: Some(intended.arguments.clone()),
-            decision: RuleDecision::Allow,
-            ..ApprovalRule::default()
-        }
+        let mut rule = ApprovalRule::new(RuleDecision::Allow)
+            .agent(self.handle().identity().root_id.clone())
+            .element(intended.path.without_iterations())
+            .exactly(intended.arguments.clone());
+        rule.node = intended.node.cloned();
+        rule.tool = intended.tool.map(str::to_owned);
+        rule
     }
 
     /// Has a rule count for the rest of the run; its record is the answer that a person gave.

@@ -10,6 +10,7 @@ use crate::journal::place::RunPlace;
 
 /// The variables of a run that templates of every step can see.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct RunScope {
     /// Run variables by name: `run_id`, `run_dir` and so on.
     pub run_variables: Map<String, Value>,

@@ -91,20 +91,15 @@ impl RunShared {
     }
 
     fn publish_end(&self, seq: Option<u64>, sealed: &SealedRun) {
-        let body = EventBody::RunEnded(RunEnded {
-            status: sealed.status,
-            error: sealed.error.clone(),
-            counts: sealed.totals.counts,
-            usage: sealed.totals.usage,
-            duration: sealed.duration,
-        });
+        let body = EventBody::RunEnded(
+            RunEnded::new(sealed.status)
+                .error(sealed.error.clone())
+                .counts(sealed.totals.counts)
+                .usage(sealed.totals.usage)
+                .duration(sealed.duration),
+        );
         let run = Arc::clone(&self.identity);
-        self.bus.publish(Event {
-            seq,
-            at: self.clock.now(),
-            run,
-            body,
-        });
+        self.bus.publish(Event::new(seq, self.clock.now(), run, body));
     }
 
     fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {

@@ -11,6 +11,7 @@ pub(crate) const FIRST_FAILURES: usize = 10;
 
 /// The report of a run that was sealed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SealedRun {
     /// The status it was sealed with.
     pub status: RunStatus,
@@ -24,4 +25,19 @@ pub struct SealedRun {
     pub duration: Duration,
     /// Problems beside the run itself, of observers and handlers.
     pub warnings: Vec<String>,
+}
+
+impl SealedRun {
+    /// The report of a run without steps.
+    #[must_use]
+    pub fn new(status: RunStatus) -> Self {
+        Self {
+            status,
+            error: None,
+            totals: Totals::default(),
+            first_failures: Vec::new(),
+            duration: Duration::ZERO,
+            warnings: Vec::new(),
+        }
+    }
 }

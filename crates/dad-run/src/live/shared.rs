@@ -189,12 +189,7 @@ impl RunShared {
         let at = self.clock.now();
         let voided = self.voided_by(&state.journal, body);
         let seq = state.journal.append(at, body, voided)?;
-        let event = event.map(|body| Event {
-            seq: Some(seq),
-            at,
-            run: Arc::clone(&self.identity),
-            body,
-        });
+        let event = event.map(|body| Event::new(Some(seq), at, Arc::clone(&self.identity), body));
         match self.durability {
             Durability::Process => {
                 if let Some(event) = event {

@@ -24,6 +24,7 @@ use crate::store::artifacts::digest_files;
 
 /// A step that executes: the directory it works in until it is committed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StagedStep {
     /// Its place.
     pub path: HierarchyPath,
@@ -158,10 +159,7 @@ impl StagedStep {
     pub(super) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<ArtifactRef, RunError> {
         let place = [&self.name, "/", name].concat();
         let artifact = write_new_json(&self.stage, &place, value, Durability::Process)?;
-        Ok(ArtifactRef {
-            name: name.to_owned(),
-            ..artifact
-        })
+        Ok(ArtifactRef::new(name, artifact.len, artifact.blake3))
     }
 
     /// Writes `outcome.txt`: the outcome as text, for steps that ask for one.
@@ -238,11 +236,7 @@ impl RunDriver {
             effect: *effect,
             session: Some(inner.epoch),
         };
-        let event = EventBody::StepStarted(StepStarted {
-            path: path.clone(),
-            node_type: node_type.clone(),
-            attempt: *attempt,
-        });
+        let event = EventBody::StepStarted(StepStarted::new(path.clone(), node_type.clone(), *attempt));
         state.started.insert(path.without_iterations());
         inner.record_in(state, &body, Some(event), false)
     }

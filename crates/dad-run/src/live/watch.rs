@@ -73,11 +73,11 @@ impl RunHandle {
     pub(crate) fn start(&self) -> Result<(), RunError> {
         let session = self.inner().session();
         let resumed = self.history().is_some();
-        let event = EventBody::RunStarted(RunStarted {
-            resumed,
-            steps: self.inner().reader.program.steps().count(),
-            plan: self.inner().plan.as_ref().map(RerunPlan::summary),
-        });
+        let event = EventBody::RunStarted(
+            RunStarted::new(self.inner().reader.program.steps().count())
+                .resumed(resumed)
+                .plan(self.inner().plan.as_ref().map(RerunPlan::summary)),
+        );
         let body = if resumed {
             RecordBody::RunResumed(session)
         } else {

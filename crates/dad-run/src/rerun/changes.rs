@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dad_events::Origin;
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ const LONGEST_DIFF: usize = 64 * 1024;
 
 /// The content of `changes.json` of a step that executed because something changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Changes {
     /// Version of the format.
     pub schema_version: u32,
@@ -29,6 +31,7 @@ pub struct Changes {
 
 /// One thing that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Change {
     /// Its kind.
     pub kind: ChangeKind,
@@ -87,7 +90,8 @@ impl ChangeKind {
 }
 
 /// The parts of a step that are compared.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Setters)]
+#[non_exhaustive]
 pub struct Compared {
     /// The type of its node.
     pub node_type: String,
@@ -246,10 +250,7 @@ mod tests {
             settings: json!({ "prompt": prompt }),
             ..Compared::default()
         };
-        let origin = Origin {
-            run_id: "run_1".parse().unwrap(),
-            path: "root.step".parse().unwrap(),
-        };
+        let origin = Origin::new("run_1".parse().unwrap(), "root.step".parse().unwrap());
         let found = Changes::between(origin, &compared(before, "a"), &compared(after, "b"));
         found.changes.iter().map(|change| change.kind).collect()
     }

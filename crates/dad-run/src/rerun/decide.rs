@@ -7,7 +7,7 @@ use crate::journal::reason::Reason;
 use crate::journal::step_committed::StepCommitted;
 use crate::rerun::order::EntryRelation;
 
-/// The previous run's record of a step.
+/// The previous run's record of a step. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreviousResult {
     /// None.
@@ -18,7 +18,7 @@ pub enum PreviousResult {
     Result,
 }
 
-/// The comparison of a step's fingerprint with those of the previous run.
+/// The comparison of a step's fingerprint with those of the previous run. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FingerprintMatch {
     /// That of the same step is equal.
@@ -29,7 +29,7 @@ pub enum FingerprintMatch {
     Differs,
 }
 
-/// The dependencies of a step's result besides its settings and input.
+/// The dependencies of a step's result besides its settings and input. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purity {
     /// None.
@@ -40,7 +40,7 @@ pub enum Purity {
     Effect,
 }
 
-/// The user's request about a step when the re-run was started.
+/// The user's request about a step when the re-run was started. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requested {
     /// None.
@@ -70,7 +70,7 @@ pub struct ReuseInputs {
     pub after_effect: bool,
 }
 
-/// The decision about a step.
+/// The decision about a step. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Its result is taken from the previous run.

@@ -11,6 +11,7 @@ use crate::error::SetupError;
 
 /// A change of the outcome of one step that is taken from the previous run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Edit {
     /// The step.
     pub path: HierarchyPath,
@@ -18,6 +19,18 @@ pub struct Edit {
     pub field: String,
     /// The new value.
     pub value: Value,
+}
+
+impl Edit {
+    /// A new value at `field` of the outcome of a step, such as `structured.files[0].name`; of the whole outcome if empty.
+    #[must_use]
+    pub fn new(path: HierarchyPath, field: impl Into<String>, value: Value) -> Self {
+        Self {
+            path,
+            field: field.into(),
+            value,
+        }
+    }
 }
 
 impl fmt::Display for Edit {

@@ -7,6 +7,7 @@ use dad_definition::ProgramElement;
 
 /// The place at which a re-run begins to execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EntryPoint {
     /// The step, component, branch or iteration.
     pub path: HierarchyPath,
@@ -14,7 +15,7 @@ pub struct EntryPoint {
     pub alone: bool,
 }
 
-/// The place of an element relative to the entry point of a re-run.
+/// The place of an element relative to the entry point of a re-run. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryRelation {
     /// There is no entry point: every step is decided by its fingerprint.
@@ -50,6 +51,7 @@ pub struct RunOrder {
 
 /// An element of a component, iteration or branch.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Child<'e> {
     /// The element.
     pub element: &'e ProgramElement,
@@ -61,6 +63,7 @@ pub struct Child<'e> {
 
 /// An iteration of a loop, or a branch of a conditional.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Part {
     /// Its place in the run.
     pub path: HierarchyPath,

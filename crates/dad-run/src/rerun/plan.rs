@@ -2,6 +2,7 @@
 
 use dad_core::{HierarchyPath, RunId, Usage};
 use dad_events::Origin;
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::place::RunPlace;
@@ -21,6 +22,7 @@ use crate::rerun::edit::Edit;
 /// # Ok::<(), dad_run::RunError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RerunPlan {
     /// Version of the format.
     pub schema_version: u32,
@@ -64,6 +66,7 @@ pub struct RerunPlan {
 
 /// The planned decision about one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedStep {
     /// The step.
     pub path: HierarchyPath,
@@ -77,23 +80,53 @@ pub struct PlannedStep {
     pub saves: Usage,
 }
 
+impl PlannedStep {
+    /// The decision about the step at `path`, by which nothing is saved.
+    #[must_use]
+    pub fn new(path: HierarchyPath, decision: Decision, reason: Reason) -> Self {
+        Self {
+            path,
+            decision,
+            reason,
+            saves: Usage::default(),
+        }
+    }
+}
+
 /// The planned answer to a question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Setters)]
+#[non_exhaustive]
 pub struct PlannedAnswer {
     /// The step or component that asks.
     pub path: HierarchyPath,
     /// The way it will be answered; `None` if it will ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub by: Option<AnsweredBy>,
     /// The step or component of the parent run with the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub from: Option<HierarchyPath>,
     /// Why it will ask although the parent run has an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub asked_again: Option<AskedAgain>,
 }
 
-/// The planned decision about a step.
+impl PlannedAnswer {
+    /// A step or component that will ask.
+    #[must_use]
+    pub fn new(path: HierarchyPath) -> Self {
+        Self {
+            path,
+            by: None,
+            from: None,
+            asked_again: None,
+        }
+    }
+}
+
+/// The planned decision about a step. A closed set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Decision {

@@ -24,7 +24,7 @@ impl RerunPlan {
 }
 
 /// The records of the parent run that a plan needs.
-pub trait Recorded {
+pub(crate) trait Recorded {
     /// The step at a path, if it ended.
     fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted>;
     /// Which branch a conditional took.
@@ -39,7 +39,7 @@ pub trait Recorded {
 /// # Errors
 /// [`SetupError::NothingToReuse`] for the first step or decision before the entry point that has no result to take, and
 /// for an entry point in an iteration that there was not.
-pub fn plan_from_entry_point(
+pub(crate) fn plan_from_entry_point(
     program: &Program,
     entry: &EntryPoint,
     parent: &RunId,
@@ -275,7 +275,10 @@ impl Planner<'_> {
 
 /// The plan of a re-run without an entry point, before anything was rendered: what has a result is decided by its
 /// fingerprint when it is reached.
-pub fn plan_by_fingerprint(program: &Program, known: impl Fn(&HierarchyPath) -> bool) -> Vec<PlannedStep> {
+pub(crate) fn plan_by_fingerprint(
+    program: &Program,
+    known: impl Fn(&HierarchyPath) -> bool,
+) -> Vec<PlannedStep> {
     let plan = |step: &NodeElement| {
         let uses = || step.references.iter().map(|(_, target)| target.path.clone());
         let (decision, reason) = if known(&step.path) {
@@ -297,9 +300,6 @@ pub fn plan_by_fingerprint(program: &Program, known: impl Fn(&HierarchyPath) -> 
 /// The run that executed a step of `parent`: `parent` itself, or the one it took the result from.
 #[must_use]
 pub fn origin_of(step: &StepCommitted, parent: &RunId) -> Origin {
-    let own = || Origin {
-        run_id: parent.clone(),
-        path: step.path.clone(),
-    };
+    let own = || Origin::new(parent.clone(), step.path.clone());
     step.reused_from.clone().unwrap_or_else(own)
 }

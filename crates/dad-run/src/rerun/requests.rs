@@ -6,7 +6,7 @@ use dad_definition::{Program, Selected};
 use crate::rerun::decide::Requested;
 use crate::rerun::plan::RerunPlan;
 
-/// The use that the user wants of the previous run's answer to a question.
+/// The use that the user wants of the previous run's answer to a question. A closed set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerWish {
     /// It is used for the same question.

@@ -20,6 +20,9 @@ use crate::store::view::RunView;
 
 /// Everything about a run that is not in its definition; nothing has been made yet.
 ///
+/// A context is for one run, and cannot be cloned: its subscriptions are receivers, which hear one run, and its observers keep
+/// what they know of one run. A program that starts many runs has a function that makes the context.
+///
 /// ```
 /// use dad_run::{RunContext, SetupError};
 ///

@@ -8,6 +8,7 @@ use crate::store::catalog::Catalog;
 
 /// The directories of a project and its runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dirs {
     /// The project, absolute.
     pub project_root: PathBuf,

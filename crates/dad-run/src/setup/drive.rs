@@ -9,7 +9,7 @@ use std::time::Instant;
 use blake3::Hasher;
 use dad_core::{Digest, ElementId, HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_definition::SpanMap;
-use dad_events::{ResultReader, RunInfo};
+use dad_events::RunInfo;
 use dad_fs::Dir;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -150,16 +150,13 @@ fn identity(
     options: &Options,
     plan: Option<&RerunPlan>,
 ) -> RunInfo {
-    RunInfo {
-        run_id: opened.run_id.clone(),
-        root_id,
-        run_dir: opened.dir.path().to_path_buf(),
-        trace_dir: opened.trace.path().to_path_buf(),
-        session: opened.journal.progress().tally.epoch + 1,
-        previous_run_id: plan.map(|plan| plan.parent.clone()),
-        secrets: options.secrets.clone(),
-        reader: ResultReader::default(),
-    }
+    let run_dir = opened.dir.path().to_path_buf();
+    let trace_dir = opened.trace.path().to_path_buf();
+    let mut info = RunInfo::new(opened.run_id.clone(), root_id, run_dir, trace_dir)
+        .session(opened.journal.progress().tally.epoch + 1)
+        .secrets(options.secrets.clone());
+    info.previous_run_id = plan.map(|plan| plan.parent.clone());
+    info
 }
 
 /// The salt of the run; empty if it began in the first format.

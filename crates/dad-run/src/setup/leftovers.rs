@@ -28,7 +28,7 @@ pub(super) fn clear_stage(
 ) -> Result<HashMap<HierarchyPath, Interrupted>, RunError> {
     let mut interrupted = HashMap::new();
     let attempts = dot_run.open_dir(ATTEMPTS)?;
-    for (path, entry) in &view.entries {
+    for (path, entry) in view.entries() {
         let attempt = match entry {
             ViewEntry::Running { attempt, .. } => attempt,
             ViewEntry::Step(step) if step.status == StepStatus::Cancelled => {

@@ -215,6 +215,13 @@ impl RunContext {
             secrets,
             ..
         } = &self.options;
+        if let Some(root_id) = definition.root_id.as_ref().filter(|id| **id != self.root_id) {
+            return Err(SetupError::OtherRootId {
+                context: self.root_id.clone(),
+                definition: root_id.clone(),
+            }
+            .into());
+        }
         let definition = adopted(definition, &self.settings.models, secrets)?;
         let program = compile(&definition, &self.root_id, &**types, spans.as_deref())?;
         check_executable(&definition, spans.as_deref())?;

@@ -52,7 +52,7 @@ impl ActiveRun {
 /// The step of a resumed run that a selector means: one that has not ended well.
 fn unsettled(selector: &str, view: &RunView, program: &Program) -> Result<HierarchyPath, SetupError> {
     let parsed: PathSelector = selector.parse()?;
-    let open = view.entries.iter().filter(|(path, entry)| match entry {
+    let open = view.entries().filter(|(path, entry)| match entry {
         ViewEntry::Component { .. } => false,
         ViewEntry::Running { .. } | ViewEntry::Waiting { .. } => true,
         ViewEntry::Step(step) => {

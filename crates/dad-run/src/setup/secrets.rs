@@ -65,6 +65,7 @@ pub struct SecretSource {
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SecretError {
     /// Neither the file nor the environment has it.
     #[error("there is no secret `{name}`: neither in `{}` nor in the environment", file.display())]

@@ -70,9 +70,9 @@ pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<Artif
         len += chunk.len() as u64;
         hasher.update(chunk);
     })?;
-    Ok(ArtifactRef {
+    Ok(ArtifactRef::new(
         name,
         len,
-        blake3: hasher.finalize().into(),
-    })
+        Digest::from(*hasher.finalize().as_bytes()),
+    ))
 }

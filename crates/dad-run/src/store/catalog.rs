@@ -35,6 +35,7 @@ pub struct Catalog {
 
 /// The content of a run root, as a list shows it.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct RunListing {
     /// The runs, oldest first.
     pub runs: Vec<RunEntry>,

@@ -19,6 +19,7 @@ fn is_same_dir(recorded: &Path, run_dir: &Path) -> bool {
 
 /// A process group that a step started, and that was to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EndedProcess {
     /// The group.
     pub pgid: u32,
@@ -28,6 +29,7 @@ pub struct EndedProcess {
 
 /// A process group that was not ended, because it is not certain to be the run's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeftProcess {
     /// The step that started it.
     pub path: HierarchyPath,

@@ -22,14 +22,14 @@ use crate::layout::{DEFINITION, DEFINITIONS, SPANS};
 pub struct RecordedDefinition {
     /// The definition, with the files that it included in it.
     pub definition: Definition,
-    /// The digest of each step of it, in document order.
-    pub steps: IndexMap<HierarchyPath, Digest>,
+    pub(super) steps: IndexMap<HierarchyPath, Digest>,
     /// The places of its parts in files; `None` of a definition that was built in Rust.
     pub spans: Option<SpanMap>,
 }
 
 /// The differences of a definition from the one that a run was started with, by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DefinitionChanges {
     /// Steps that do something else.
     pub changed: Vec<HierarchyPath>,
@@ -42,6 +42,11 @@ pub struct DefinitionChanges {
 }
 
 impl RecordedDefinition {
+    /// The steps of it, in document order, each with its digest.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = (&HierarchyPath, Digest)> {
+        self.steps.iter().map(|(path, digest)| (path, *digest))
+    }
+
     /// Compares a definition with the recorded one.
     #[must_use]
     pub fn changes_to(&self, current: &Program) -> DefinitionChanges {

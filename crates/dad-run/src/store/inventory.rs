@@ -13,13 +13,15 @@ use crate::store::lease;
 use crate::store::needs_parent::needs_parent;
 use crate::store::run_entry::{RunEntry, Unreadable, died_before_its_first_record, read_entry};
 use crate::store::view::RunView;
+use derive_setters::Setters;
 
 /// The age from which a directory without a first record counts as garbage: until then a process may be
 /// making a run there.
 pub(super) const ORPHAN_AGE: Duration = Duration::from_hours(1);
 
 /// A run and what it takes on the disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct StoredRun {
     /// The run.
     pub entry: RunEntry,
@@ -28,11 +30,26 @@ pub struct StoredRun {
     /// The length of all its files.
     pub bytes: u64,
     /// The run that it may still take results from: it is a re-run that did not complete.
+    #[setters(into)]
     pub needs: Option<RunId>,
+}
+
+impl StoredRun {
+    /// A run that takes so many bytes and that no process drives.
+    #[must_use]
+    pub fn new(entry: RunEntry, bytes: u64) -> Self {
+        Self {
+            entry,
+            held: false,
+            bytes,
+            needs: None,
+        }
+    }
 }
 
 /// The content of a run root.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Inventory {
     /// The runs, oldest first.
     pub runs: Vec<StoredRun>,
@@ -44,6 +61,7 @@ pub struct Inventory {
 
 /// Something that no run owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Leftover {
     /// Its path.
     pub path: PathBuf,

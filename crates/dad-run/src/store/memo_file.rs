@@ -15,6 +15,7 @@ use crate::origin_key::OriginKey;
 
 /// One line of `memo.jsonl`: a paid or effectful exchange inside a step. It is also the format of cassettes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MemoLine {
     /// Version of the format.
     pub schema_version: u32,

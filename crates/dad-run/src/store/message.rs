@@ -21,6 +21,7 @@ pub(crate) const LONGEST_MESSAGE: u64 = 16 * 1024 * 1024;
 
 /// A message to a run from outside: the content of a file of `.run/inbox/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Message {
     /// Version of the format.
     pub schema_version: u32,
@@ -134,7 +135,7 @@ impl Message {
     }
 }
 
-/// The answer of a person or program to a question.
+/// The answer of a person or program to a question. A closed set.
 ///
 /// ```no_run
 /// use dad_definition::NodeTypes;

@@ -20,6 +20,7 @@ use crate::store::view::RunView;
 /// A run of the original system. It kept no journal: what its directory holds is all there is to say, and of a run
 /// that died that may be less than what happened.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OriginalRun {
     dir: Dir,
     /// Its row in a list.
@@ -30,6 +31,7 @@ pub struct OriginalRun {
 
 /// A component or step of an [`OriginalRun`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OriginalElement {
     /// Its place.
     pub path: HierarchyPath,
@@ -145,12 +147,10 @@ impl OriginalRun {
             edited_from: None,
             reason: None,
             reads: Vec::new(),
-            usage: Usage {
-                prompt_tokens: tokens("usage_prompt_tokens"),
-                completion_tokens: tokens("usage_completion_tokens"),
-                total_tokens: tokens("usage_total_tokens"),
-                ..Usage::default()
-            },
+            usage: Usage::default()
+                .prompt_tokens(tokens("usage_prompt_tokens"))
+                .completion_tokens(tokens("usage_completion_tokens"))
+                .total_tokens(tokens("usage_total_tokens")),
             cost: result["usage_cost"].as_f64(),
             duration_ms: 0,
             summary: None,
@@ -188,13 +188,11 @@ impl OriginalFacts {
             counts.add(status, false);
         }
         let tokens = |name: &str| summary[name].as_u64().unwrap_or(0);
-        let usage = Usage {
-            prompt_tokens: tokens("agg_usage_prompt_tokens"),
-            completion_tokens: tokens("agg_usage_completion_tokens"),
-            total_tokens: tokens("agg_usage_total_tokens"),
-            cost: summary["agg_usage_cost"].as_f64(),
-            ..Usage::default()
-        };
+        let usage = Usage::default()
+            .prompt_tokens(tokens("agg_usage_prompt_tokens"))
+            .completion_tokens(tokens("agg_usage_completion_tokens"))
+            .total_tokens(tokens("agg_usage_total_tokens"))
+            .cost(summary["agg_usage_cost"].as_f64());
         let root = elements
             .iter()
             .find(|element| element.path.parent().is_none())

@@ -24,6 +24,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The report of a removal.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct PruneReport {
     /// The runs that are gone.
     pub removed: Vec<StoredRun>,
@@ -37,6 +38,7 @@ pub struct PruneReport {
 
 /// Something that could not be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// The run directory, or what was to be deleted.
     pub path: PathBuf,

@@ -15,6 +15,7 @@ use crate::store::view::RunView;
 
 /// The content of `.run/questions/<id>.json`: written before its record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Question {
     /// Version of the format.
     pub schema_version: u32,

@@ -9,7 +9,7 @@ use crate::journal::subject::{AnsweredBy, AskedAgain, RecordedAnswer, Subject};
 use crate::rerun::requests::AnswerWish;
 use crate::store::view::RunView;
 
-/// The decision of a re-run about a question.
+/// The decision of a re-run about a question. A closed set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recalled {
     /// It uses this answer of the previous run.
@@ -97,10 +97,7 @@ impl RunView {
     pub fn answer_of(&self, path: &HierarchyPath) -> Result<Option<(Value, Origin)>, RunError> {
         let value = self.input(path)?;
         Ok(value.map(|value| {
-            let origin = Origin {
-                run_id: self.run_id.clone(),
-                path: path.clone(),
-            };
+            let origin = Origin::new(self.run_id.clone(), path.clone());
             (value, origin)
         }))
     }

@@ -59,7 +59,7 @@ pub struct UncertainStep {
     pub committed: Option<Box<StepCommitted>>,
 }
 
-/// The user's decision about an uncertain step.
+/// The user's decision about an uncertain step. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepairDecision {
     /// It executes again when the run is resumed.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use dad_core::{RunId, RunStatus, Timestamp};
+use derive_setters::Setters;
 use serde::Serialize;
 
 use crate::store::inventory::{Inventory, Leftover, ORPHAN_AGE, StoredRun, is_younger};
@@ -21,19 +22,23 @@ use crate::store::run_entry::Unreadable;
 ///
 /// let root = std::path::Path::new("runs");
 /// let catalog = Catalog::new(root, root);
-/// let policy = RetentionPolicy { keep_last: Some(20), ..RetentionPolicy::default() };
+/// let policy = RetentionPolicy::default().keep_last(20);
 /// let plan = plan_prune(catalog.inventory()?, &policy, Timestamp::now());
 /// let report = catalog.prune(&plan)?;
 /// println!("{} runs removed", report.removed.len());
 /// # Ok::<(), dad_run::RunError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setters)]
+#[non_exhaustive]
 pub struct RetentionPolicy {
     /// The newest runs, this many, in the order of [`Catalog::list`](crate::Catalog::list).
+    #[setters(into)]
     pub keep_last: Option<usize>,
     /// Runs whose last record is younger. One of the future, as a clock that was set back leaves it, counts as young.
+    #[setters(into)]
     pub keep_age: Option<Duration>,
     /// The newest runs, as long as they take at most so many bytes together.
+    #[setters(into)]
     pub max_size: Option<u64>,
 }
 
@@ -68,6 +73,7 @@ pub enum KeepReason {
 
 /// A run and what is to become of it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PlannedRun {
     /// The run.
     pub run: StoredRun,
@@ -77,6 +83,7 @@ pub struct PlannedRun {
 
 /// The plan of a removal.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct PrunePlan {
     /// The runs, oldest first.
     pub runs: Vec<PlannedRun>,

@@ -14,27 +14,36 @@ use crate::origin::Origin;
 use crate::origin_key::OriginKey;
 use crate::store::lease;
 use crate::store::original::OriginalFacts;
+use derive_setters::Setters;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
-/// A run as a list shows it.
-#[derive(Clone, Debug)]
+/// A run as a list shows it. It serialises as `dhenara runs list --json` prints it.
+#[derive(Clone, Debug, Setters)]
+#[non_exhaustive]
 pub struct RunEntry {
     /// Its id, the name of its directory.
     pub run_id: RunId,
     /// Its directory.
     pub dir: PathBuf,
     /// Its root component, as far as it is known: of runs of the original system by their files.
+    #[setters(into)]
     pub root_id: Option<ElementId>,
     /// Whether it is a run of the original system. Its times are local ones of the machine that made it.
     pub is_original: bool,
     /// Its status.
     pub status: RunStatus,
     /// When it was made.
+    #[setters(into)]
     pub created_at: Option<Timestamp>,
     /// When its last record was written.
+    #[setters(into)]
     pub last_record_at: Option<Timestamp>,
     /// The run it was started from.
+    #[setters(into)]
     pub parent: Option<RunId>,
     /// The totals of its steps, once sealed.
+    #[setters(into)]
     pub totals: Option<Totals>,
     /// The number of questions that wait for an answer.
     pub open_questions: u64,
@@ -43,9 +52,47 @@ pub struct RunEntry {
 }
 
 impl RunEntry {
+    /// A run of this user about which nothing else is known.
+    #[must_use]
+    pub fn new(run_id: RunId, dir: PathBuf, status: RunStatus) -> Self {
+        Self {
+            run_id,
+            dir,
+            root_id: None,
+            is_original: false,
+            status,
+            created_at: None,
+            last_record_at: None,
+            parent: None,
+            totals: None,
+            open_questions: 0,
+            origin: Origin::Mine,
+        }
+    }
+}
+
+impl RunEntry {
     /// The sort key of runs: the time of their creation, then their id.
     pub(crate) fn order(&self) -> (Option<Timestamp>, &RunId) {
         (self.created_at, &self.run_id)
+    }
+}
+
+impl Serialize for RunEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("RunEntry", 11)?;
+        fields.serialize_field("run_id", &self.run_id)?;
+        fields.serialize_field("run_dir", &self.dir)?;
+        fields.serialize_field("root_id", &self.root_id)?;
+        fields.serialize_field("original", &self.is_original)?;
+        fields.serialize_field("status", &self.status)?;
+        fields.serialize_field("created_at", &self.created_at)?;
+        fields.serialize_field("last_record_at", &self.last_record_at)?;
+        fields.serialize_field("parent", &self.parent)?;
+        fields.serialize_field("counts", &self.totals.map(|totals| totals.counts))?;
+        fields.serialize_field("usage", &self.totals.map(|totals| totals.usage))?;
+        fields.serialize_field("open_questions", &self.open_questions)?;
+        fields.end()
     }
 }
 
@@ -172,10 +219,12 @@ pub(crate) fn died_before_its_first_record(place: &Dir, name: &str) -> Result<bo
     Ok(dot_run.kind(LEASE)?.is_some() && !lease::is_held(&dot_run)?)
 }
 
-/// A run that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A run that cannot be read. It serialises as `dhenara runs list --json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Unreadable {
     /// Its directory.
+    #[serde(rename = "run_dir")]
     pub dir: PathBuf,
     /// Why.
     pub reason: String,

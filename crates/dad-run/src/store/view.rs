@@ -41,6 +41,7 @@ use crate::store::lease;
 /// # Ok::<(), dad_run::RunError>(())
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RunView {
     pub(super) files: Arc<dyn RunFiles>,
     /// Its id.
@@ -59,8 +60,7 @@ pub struct RunView {
     pub last_record_at: Timestamp,
     /// The totals of its steps.
     pub totals: Totals,
-    /// Components and steps in the order in which they were entered.
-    pub entries: IndexMap<HierarchyPath, ViewEntry>,
+    pub(super) entries: IndexMap<HierarchyPath, ViewEntry>,
     /// Whether the last line of the journal was cut off.
     pub torn: bool,
     /// The rest of the state, without the entries.
@@ -72,6 +72,19 @@ pub struct RunView {
 }
 
 impl RunView {
+    /// Components and steps in the order in which they were entered.
+    pub fn entries(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&HierarchyPath, &ViewEntry)> + ExactSizeIterator {
+        self.entries.iter()
+    }
+
+    /// The component or step at a path; `None` if the run has not come to it.
+    #[must_use]
+    pub fn entry(&self, path: &HierarchyPath) -> Option<&ViewEntry> {
+        self.entries.get(path)
+    }
+
     /// Reads a run. Nothing of it is changed, and a process that drives it is not disturbed.
     ///
     /// # Errors

@@ -56,10 +56,7 @@ async fn a_clock_that_goes_backwards_harms_nothing() {
     assert_eq!(listed[1].dir, dir);
 
     // Seen from before all of it, both were just used.
-    let policy = RetentionPolicy {
-        keep_age: Some(Duration::ZERO),
-        ..RetentionPolicy::default()
-    };
+    let policy = RetentionPolicy::default().keep_age(Duration::ZERO);
     let at = |now: Timestamp| plan_prune(catalog(project.path()).inventory().unwrap(), &policy, now);
     let before = at(Timestamp::from_second(clock.0.load(Ordering::SeqCst)).unwrap());
     assert!(

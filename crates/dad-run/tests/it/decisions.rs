@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dad_core::Reuse;
-use dad_run::{
+use dad_run::reuse::{
     EntryRelation, FingerprintMatch, PreviousResult, Purity, Requested, ReuseInputs, Verdict, decide,
 };
 

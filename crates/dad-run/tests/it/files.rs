@@ -40,11 +40,7 @@ impl Kept {
     }
 
     fn missing(&self, name: &Path) -> FsError {
-        FsError {
-            operation: "fetch",
-            path: self.run_dir.join(name),
-            source: io::ErrorKind::NotFound.into(),
-        }
+        FsError::new("fetch", self.run_dir.join(name), io::ErrorKind::NotFound.into())
     }
 }
 
@@ -79,7 +75,7 @@ impl RunFiles for Kept {
         } else {
             Ok(entries
                 .into_iter()
-                .map(|(name, kind)| Entry { name, kind })
+                .map(|(name, kind)| Entry::new(name, kind))
                 .collect())
         }
     }

@@ -74,32 +74,10 @@ fn commit_one(run: &ActiveRun) {
         .unwrap()
         .write_new("extra.txt", b"kept", dad_fs::Durability::Process)
         .unwrap();
-    let result = StepResult {
-        schema_version: StepResult::FORMAT,
-        path,
-        executable_type: "flow_node".to_owned(),
-        node_identifier: "one".to_owned(),
-        node_type: "anything".to_owned(),
-        execution_status: StepStatus::Completed,
-        input: None,
-        settings: None,
-        output: None,
-        outcome: None,
-        error: None,
-        attempt: 1,
-        fingerprint: None,
-        created_at: Timestamp::now(),
-        started_at: None,
-        completed_at: None,
-        usage_cost: None,
-        usage_prompt_tokens: None,
-        usage_completion_tokens: None,
-        usage_total_tokens: None,
-    };
-    let result = result.with_values(StepValues {
-        outcome: Some(Clean::from_store(json!({ "n": 1 }))),
-        ..StepValues::default()
-    });
+    let mut values = StepValues::default();
+    values.outcome = Some(Clean::from_store(json!({ "n": 1 })));
+    let result = StepResult::new(path, &ANYTHING, StepStatus::Completed, Timestamp::now());
+    let result = result.with_values(values);
     driver
         .commit_step(&root, &staged, &result, CommitDetails::default())
         .unwrap();
@@ -372,7 +350,10 @@ async fn the_definition_is_read_back_with_the_digests_of_its_steps() {
         .steps()
         .map(|step| (step.path.clone(), step.digest))
         .collect();
-    assert_eq!(Vec::from_iter(recorded.steps), steps);
+    assert_eq!(
+        Vec::from_iter(recorded.steps().map(|(path, digest)| (path.clone(), digest))),
+        steps
+    );
     run.complete_run(RunEnd::Completed, None).await.unwrap();
 
     let _project = project.into_unchecked();
@@ -456,7 +437,7 @@ fn reported(subscription: &mut dad_events::Subscription) -> Vec<Option<u64>> {
     {
         match delivery {
             dad_events::Delivery::Event(event) => reported.push(event.seq),
-            dad_events::Delivery::Missed { .. } => panic!("the queue is large enough"),
+            other => panic!("the queue is large enough: {other:?}"),
         }
     }
     reported

@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use dad_core::{RunStatus, Timestamp};
-use dad_run::{
-    Catalog, Inventory, KeepReason, Origin, RetentionPolicy, RunEntry, StoredRun, Totals, plan_prune,
-};
+use dad_core::{ElementId, RunId, RunStatus, Timestamp};
+use dad_run::{Catalog, Inventory, KeepReason, RetentionPolicy, RunEntry, StoredRun, Totals, plan_prune};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -60,10 +58,11 @@ fn policy() -> impl Strategy<Value = RetentionPolicy> {
     let keep_last = prop::option::of(0_usize..6);
     let keep_days = prop::option::of(0_u64..20);
     let max_size = prop::option::of(0_u64..3000);
-    (keep_last, keep_days, max_size).prop_map(|(keep_last, days, max_size)| RetentionPolicy {
-        keep_last,
-        keep_age: days.map(|days| Duration::from_hours(24 * days)),
-        max_size,
+    (keep_last, keep_days, max_size).prop_map(|(keep_last, days, max_size)| {
+        RetentionPolicy::default()
+            .keep_last(keep_last)
+            .keep_age(days.map(|days| Duration::from_hours(24 * days)))
+            .max_size(max_size)
     })
 }
 
@@ -76,30 +75,23 @@ fn inventory(cases: &[Case]) -> Inventory {
     let mut runs: Vec<StoredRun> = cases
         .iter()
         .enumerate()
-        .map(|(number, case)| StoredRun {
-            entry: RunEntry {
-                run_id: format!("run_{number}").parse().unwrap(),
-                dir: Path::new("runs").join(format!("run_{number}")),
-                root_id: Some("flow".parse().unwrap()),
-                is_original: case.is_original,
-                status: case.status,
-                created_at: Some(ago(case.made_ago)),
-                last_record_at: Some(ago(case.used_ago)),
-                parent: None,
-                totals: Some(Totals::default()),
-                open_questions: 0,
-                origin: Origin::Mine,
-            },
-            held: case.held,
-            bytes: case.bytes,
-            needs: case.needs.map(|other| format!("run_{other}").parse().unwrap()),
+        .map(|(number, case)| {
+            let name = format!("run_{number}");
+            let dir = Path::new("runs").join(&name);
+            let entry = RunEntry::new(name.parse().unwrap(), dir, case.status)
+                .root_id("flow".parse::<ElementId>().unwrap())
+                .is_original(case.is_original)
+                .created_at(ago(case.made_ago))
+                .last_record_at(ago(case.used_ago))
+                .totals(Totals::default());
+            let needs: Option<RunId> = case.needs.map(|other| format!("run_{other}").parse().unwrap());
+            StoredRun::new(entry, case.bytes).held(case.held).needs(needs)
         })
         .collect();
     runs.sort_by_key(|run| (run.entry.created_at, run.entry.run_id.clone()));
-    Inventory {
-        runs,
-        ..Inventory::default()
-    }
+    let mut inventory = Inventory::default();
+    inventory.runs = runs;
+    inventory
 }
 
 /// The rules as one would say them, each over the whole list.
@@ -169,9 +161,9 @@ proptest! {
         };
         let all = removed(&policy);
         for less in [
-            RetentionPolicy { keep_last: None, ..policy },
-            RetentionPolicy { keep_age: None, ..policy },
-            RetentionPolicy { max_size: None, ..policy },
+            policy,
+            policy,
+            policy,
         ] {
             prop_assert!(all.is_subset(&removed(&less)));
         }
@@ -256,11 +248,10 @@ fn a_run_that_is_used_is_kept_for_that_reason_too() {
         bytes: 10,
         needs: None,
     };
-    let all = RetentionPolicy {
-        keep_last: Some(1),
-        keep_age: Some(Duration::ZERO),
-        max_size: Some(10),
-    };
+    let all = RetentionPolicy::default()
+        .keep_last(1)
+        .keep_age(Duration::ZERO)
+        .max_size(10);
     let plan = plan_prune(inventory(std::slice::from_ref(&used)), &all, now());
     let every = [
         KeepReason::Running,

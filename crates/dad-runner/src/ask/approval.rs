@@ -3,10 +3,8 @@
 use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, Redactor, RuleDecision, StepStatus};
 use dad_definition::Intended;
 use dad_events::{AnswerCheck, ApprovalRequiredEvent, QuestionKind};
-use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
-use dad_run::{
-    Answer, AnsweredBy, ApprovalAnswer, AskedAgain, Ruling, RunError, Shown, Subject, approval_schema,
-};
+use dad_run::driver::{NewAnswer, NewQuestion, Ruling, RunDriver, Shown, approval_schema};
+use dad_run::{Answer, AnsweredBy, ApprovalAnswer, AskedAgain, RunError, Subject};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +36,7 @@ pub(crate) struct Intent<'a> {
 
 /// A tool call that a model requests.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct WantedCall<'a> {
     /// The name of the tool.
     pub tool: &'a str,
@@ -47,6 +46,19 @@ pub struct WantedCall<'a> {
     pub node: &'a NodeType,
     /// The settings of that node, with those that the definition fixes.
     pub settings: &'a Value,
+}
+
+impl<'a> WantedCall<'a> {
+    /// The call of a tool with a model's arguments, and the node behind it with its settings.
+    #[must_use]
+    pub fn new(tool: &'a str, arguments: &'a Value, node: &'a NodeType, settings: &'a Value) -> Self {
+        Self {
+            tool,
+            arguments,
+            node,
+            settings,
+        }
+    }
 }
 
 /// The same call without secrets.
@@ -77,17 +89,15 @@ impl<'a> CleanCall<'a> {
 
     /// The call as rules match it.
     pub(crate) fn intended<'i>(&'i self, at: Intended<'i>) -> Intended<'i> {
-        Intended {
-            tool: Some(self.tool),
-            arguments: self.arguments.get(),
-            target: Some((self.node, self.settings.get())),
-            ..at
-        }
+        at.tool(self.tool)
+            .arguments(self.arguments.get())
+            .target((self.node, self.settings.get()))
     }
 }
 
 /// The origin of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Agreement {
     /// A person or handler to whom the preview was shown.
     Shown,
@@ -199,11 +209,11 @@ impl Intent<'_> {
         let at = driver.intended(self.path);
         match &self.call {
             Some(call) => call.intended(at),
-            None => Intended {
-                node: self.node_type,
-                arguments: self.settings.get(),
-                ..at
-            },
+            None => {
+                let mut intended = at.arguments(self.settings.get());
+                intended.node = self.node_type;
+                intended
+            }
         }
     }
 
@@ -256,7 +266,10 @@ impl Intent<'_> {
             file,
             Box::new(move |answer| check(&input, answer)),
         );
-        driver.bus().ask_telling(&event, person_asked).await;
+        driver
+            .bus()
+            .ask_telling(&event, &|| person_asked.notify_one())
+            .await;
         event.answer()
     }
 

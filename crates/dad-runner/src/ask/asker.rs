@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dad_core::HierarchyPath;
 use dad_definition::{Component, NodeElement, NodeTypes, Program};
 use dad_events::AnswerCheck;
-use dad_run::driver::RunDriver;
-use dad_run::{EntryRelation, check_component_input};
+use dad_run::driver::{RunDriver, check_component_input};
+use dad_run::reuse::EntryRelation;
 use serde_json::{Map, Value, json};
 
 use crate::render::scope::Frame;

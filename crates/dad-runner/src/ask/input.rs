@@ -2,11 +2,9 @@
 
 use dad_core::{Clean, ErrorInfo, HierarchyPath, StepStatus};
 use dad_events::{ComponentInputRequiredEvent, NodeInputRequiredEvent, Origin, QuestionKind};
-use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
-use dad_run::{
-    Answer, AnswerWish, AnsweredBy, AskedAgain, ControlKind, EntryRelation, Recalled, RunError, RunView,
-    Shown, Subject,
-};
+use dad_run::driver::{NewAnswer, NewQuestion, RunDriver, Shown};
+use dad_run::reuse::{AnswerWish, EntryRelation, Recalled};
+use dad_run::{Answer, AnsweredBy, AskedAgain, ControlKind, RunError, RunView, Subject};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -316,7 +314,10 @@ async fn ask_handlers(
             let settings = node.unrendered.clone();
             let event =
                 NodeInputRequiredEvent::new(identity, path.clone(), node_type, settings, previous, check);
-            driver.bus().ask_telling(&event, person_asked).await;
+            driver
+                .bus()
+                .ask_telling(&event, &|| person_asked.notify_one())
+                .await;
             event.answer()
         }
         Asker::Component(component) => {
@@ -324,7 +325,10 @@ async fn ask_handlers(
             let variables = open_variables(component, &session.asked_in());
             let event =
                 ComponentInputRequiredEvent::new(identity, path.clone(), kind, variables, previous, check);
-            driver.bus().ask_telling(&event, person_asked).await;
+            driver
+                .bus()
+                .ask_telling(&event, &|| person_asked.notify_one())
+                .await;
             event.answer()
         }
     }

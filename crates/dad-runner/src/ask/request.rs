@@ -81,8 +81,7 @@ impl AskRequest<'_> {
         let mut handlers = pin!(handlers);
         let handled = loop {
             // Registered before the answer is looked for, so that none between the two is missed.
-            let mut came = pin!(driver.answer_came());
-            came.as_mut().enable();
+            let came = driver.answer_came();
             if let Some((id, answer)) = take_answer(&mut asked, driver) {
                 match self.refusal(&answer) {
                     None => return Ok(AskOutcome::outside(id, answer)),

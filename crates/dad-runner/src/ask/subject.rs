@@ -7,7 +7,9 @@ use std::sync::Arc;
 use dad_core::HierarchyPath;
 use dad_definition::TemplateTree;
 use dad_events::QuestionKind;
-use dad_run::{About, Normaliser, Subject};
+use dad_run::Subject;
+use dad_run::driver::About;
+use dad_run::reuse::Normaliser;
 use dad_template::{PathSegment, Reference, ReferenceKind, Scope, Template};
 use serde_json::{Value, json};
 
@@ -44,11 +46,10 @@ impl Subjects<'_> {
         let items = items
             .into_iter()
             .map(|item| self.normaliser.value(&json_of(item)));
-        let about = About {
-            schema: self.schema(asker),
-            items: items.collect(),
-            reads: self.reads(asker, path, around),
-        };
+        let about = About::default()
+            .schema(self.schema(asker))
+            .items(items.collect())
+            .reads(self.reads(asker, path, around));
         Subject::new(self.salt, QuestionKind::Input, path, &about)
     }
 

@@ -149,9 +149,8 @@ impl ActiveStep<'_> {
         loop {
             // Registered before the state is read, so that no change between the two is missed.
             let mut changed = pin!(self.steps.changed.notified());
-            let mut came = pin!(driver.answer_came());
+            let came = driver.answer_came();
             changed.as_mut().enable();
-            came.as_mut().enable();
             if let Some(answer) = driver.take_answer(question) {
                 return Waited::Answered(answer);
             }

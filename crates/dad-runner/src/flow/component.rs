@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dad_core::{Clean, ErrorInfo, HierarchyPath, RuleDecision, StepStatus};
-use dad_definition::{Component, Intended};
-use dad_run::driver::{ComponentEnd, EnteredComponent};
-use dad_run::{EntryRelation, RunError, SetupError, variables_of};
+use dad_definition::Component;
+use dad_run::driver::{ComponentEnd, EnteredComponent, variables_of};
+use dad_run::reuse::EntryRelation;
+use dad_run::{RunError, SetupError};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -150,7 +151,7 @@ impl RunExecutor {
         }
         let variables = self.recorded_variables(path, frame)?.into_json();
         let (at, arguments) = (driver.intended(path), variables.get());
-        let ruling = driver.ruling(&Intended { arguments, ..at });
+        let ruling = driver.ruling(&at.arguments(arguments));
         Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dad_definition::{Component, Content, ProgramElement};
-use dad_run::{EntryRelation, Part, RunError, RunView};
+use dad_run::reuse::{EntryRelation, Part};
+use dad_run::{RunError, RunView};
 
 use crate::flow::content::{ContentOutcome, unsupported};
 use crate::render::scope::Frame;
@@ -58,7 +59,7 @@ impl RunExecutor {
         frame: &Arc<Frame>,
         context: ElementContext<'_>,
     ) -> Result<ElementOutcome, RunError> {
-        let Part { path, relation } = part;
+        let Part { path, relation, .. } = part;
         if body.is_empty() || *relation == EntryRelation::OutOfScope {
             return Ok(ElementOutcome::empty());
         }

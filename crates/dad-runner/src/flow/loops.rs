@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dad_core::{Clean, ErrorInfo, HierarchyPath, OnExhausted, StepStatus};
 use dad_definition::{Component, Expression, ForEachLoop, ProgramElement, RepeatLoop};
 use dad_run::driver::{Items, LoopStart};
-use dad_run::{EntryRelation, Part, RangeBounds, RunError};
+use dad_run::reuse::{EntryRelation, Part};
+use dad_run::{RangeBounds, RunError};
 use dad_template::{Range, Value};
 
 use crate::concurrency::room::Branch;

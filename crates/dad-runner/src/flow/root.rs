@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dad_core::{Clean, ErrorInfo, StepStatus};
 use dad_definition::{Component, Expression};
-use dad_run::{RunError, SetupError, missing_variable};
+use dad_run::driver::missing_variable;
+use dad_run::{RunError, SetupError};
 use dad_template::Limits;
 use serde_json::Value;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dad_core::StepStatus;
 use dad_definition::{Component, Content, ProgramElement};
-use dad_run::{Child, EntryRelation, RunError};
+use dad_run::RunError;
+use dad_run::reuse::{Child, EntryRelation};
 
 use crate::concurrency::branches::{Branches, MAX_PARALLEL};
 use crate::concurrency::room::Branch;
@@ -143,6 +144,7 @@ impl RunExecutor {
             element,
             path,
             relation,
+            ..
         } = child;
         let context = ElementContext { relation, ..context };
         if relation == EntryRelation::OutOfScope {

@@ -14,7 +14,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio_util::sync::WaitForCancellationFuture;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
@@ -236,7 +235,7 @@ impl NodeContext {
 
     /// Resolves when the step is to stop: at its time limit, or because the run was cancelled. A node that calls this has ten
     /// seconds from then on to return; a node that does not is dropped at once.
-    pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send {
         self.life.listen().cancelled()
     }
 

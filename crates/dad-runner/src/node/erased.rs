@@ -72,6 +72,7 @@ fn refused(problem: SettingsProblem) -> NodeError {
         code,
         message,
         hint,
+        ..
     } = problem;
     let error = NodeError::new(code, format!("in settings, `{place}`: {message}")).permanent();
     match hint {
@@ -83,14 +84,13 @@ fn refused(problem: SettingsProblem) -> NodeError {
 /// The description of a node type: its schemas and checks, without executing it.
 #[must_use]
 pub fn node_type_info<N: Node>() -> NodeTypeInfo {
-    NodeTypeInfo {
-        version: N::VERSION,
-        settings_schema: schema::<N::Settings>(),
-        input_schema: schema::<N::Input>(),
-        compile: N::compile,
-        check_settings: problems::<N>,
-        check_input: |input| input_of::<N>(input).map(drop),
-    }
+    let mut info = NodeTypeInfo::any(N::VERSION);
+    info.settings_schema = schema::<N::Settings>();
+    info.input_schema = schema::<N::Input>();
+    info.compile = N::compile;
+    info.check_settings = problems::<N>;
+    info.check_input = |input| input_of::<N>(input).map(drop);
+    info
 }
 
 /// A step whose outcome is made JSON.

@@ -22,6 +22,7 @@ const FAILED: &str = "node_failed";
 /// `?` makes it from any error, as a failure that another attempt may cure. It is no [`Error`] itself, so that `?` can do that;
 /// [`as_error`](Self::as_error) gives one.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NodeError {
     /// The recorded error.
     pub info: ErrorInfo,

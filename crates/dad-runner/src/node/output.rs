@@ -11,6 +11,7 @@ use crate::node::error::NodeError;
 
 /// The output of a node.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NodeOutput<T = Value> {
     /// The outcome, which other steps use.
     pub outcome: T,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use dad_core::{ErrorInfo, HierarchyPath, NodeType};
 use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes, Program};
-use dad_run::{Decision, PreparedRun, RunError, SetupError};
+use dad_run::driver::RunDriver;
+use dad_run::{Decision, PreparedRun, RerunPlan, RunError, SetupError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -124,9 +125,7 @@ impl NodeRegistry {
     {
         let node = CallbackNode::new(function, world);
         let registered = RegisteredCallback {
-            info: Arc::new(CallbackInfo {
-                args_schema: schema::<A>(),
-            }),
+            info: Arc::new(CallbackInfo::new(schema::<A>())),
             node: Arc::new(node),
         };
         self.callbacks.insert(name, registered);
@@ -141,13 +140,6 @@ impl NodeRegistry {
 
     /// Refuses a run with a step that could not execute in it. In a re-run only steps that may execute count.
     pub(crate) fn check_requirements(&self, prepared: &PreparedRun) -> Result<(), RunError> {
-        let executes: Option<HashSet<HierarchyPath>> = prepared.plan().map(|plan| {
-            let executes = plan
-                .steps
-                .iter()
-                .filter(|step| !matches!(step.decision, Decision::Reuse { .. }));
-            executes.map(|step| step.path.without_iterations()).collect()
-        });
         let setup = |node: &NodeElement| RunSetup {
             budget: prepared
                 .budget()
@@ -156,12 +148,42 @@ impl NodeRegistry {
             is_offline: prepared.is_offline(),
             has_input: node.asks() || prepared.is_given_input(&node.path),
         };
-        let mut unready =
-            self.unready(prepared.program(), setup)
-                .filter(|error| match (&executes, &error.path) {
-                    (Some(executes), Some(path)) => executes.contains(path),
-                    _ => true,
-                });
+        self.check_with(prepared.program(), prepared.plan(), setup)
+    }
+
+    /// As [`check_requirements`](Self::check_requirements), of a run that is there already.
+    pub(crate) fn check_requirements_within(&self, driver: &RunDriver) -> Result<(), RunError> {
+        let run = driver.handle();
+        let setup = |node: &NodeElement| RunSetup {
+            budget: driver
+                .budget()
+                .overridden_by(node.options.budget.unwrap_or_default()),
+            resources: run.resources(),
+            is_offline: run.settings().is_offline(),
+            has_input: node.asks() || run.given_input(&node.path).is_some(),
+        };
+        self.check_with(run.program(), driver.plan(), setup)
+    }
+
+    fn check_with<'a>(
+        &'a self,
+        program: &'a Program,
+        plan: Option<&RerunPlan>,
+        setup: impl Fn(&NodeElement) -> RunSetup<'a> + 'a,
+    ) -> Result<(), RunError> {
+        let executes: Option<HashSet<HierarchyPath>> = plan.map(|plan| {
+            let executes = plan
+                .steps
+                .iter()
+                .filter(|step| !matches!(step.decision, Decision::Reuse { .. }));
+            executes.map(|step| step.path.without_iterations()).collect()
+        });
+        let mut unready = self
+            .unready(program, setup)
+            .filter(|error| match (&executes, &error.path) {
+                (Some(executes), Some(path)) => executes.contains(path),
+                _ => true,
+            });
         match unready.next() {
             Some(error) => Err(SetupError::NotReady(Box::new(error)).into()),
             None => Ok(()),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::{Budget, Digest, Redactor};
 use dad_definition::{Compiled, Prepared, SettingsProblem};
-use dad_run::{Purity, Resources, RunHandle};
+use dad_run::reuse::Purity;
+use dad_run::{Resources, RunHandle};
+use derive_setters::Setters;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -188,13 +190,21 @@ impl<'a> BindContext<'a> {
 }
 
 /// The preview of an execution.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Setters)]
+#[non_exhaustive]
 pub struct Preview {
     /// The preview for programs: everything that decides the effects, without times and temporary paths. Null if settings and
     /// input decide them.
     pub facts: Value,
     /// The preview for people.
     pub shown: String,
+}
+
+impl Preview {
+    /// The preview of an execution for people; settings and input decide its effects.
+    pub fn new(shown: impl Into<String>) -> Self {
+        shown.into().into()
+    }
 }
 
 impl Preview {
@@ -224,7 +234,8 @@ impl From<String> for Preview {
 }
 
 /// The setup of a run, before it starts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[non_exhaustive]
 pub struct RunSetup<'a> {
     /// The budget of the step, by its own budget and that of the run.
     pub budget: Budget,
@@ -236,8 +247,22 @@ pub struct RunSetup<'a> {
     pub has_input: bool,
 }
 
+impl<'a> RunSetup<'a> {
+    /// A run with these clients and pools, without a budget, which may ask models over a network and gives the step no input.
+    #[must_use]
+    pub fn new(resources: &'a Resources) -> Self {
+        Self {
+            budget: Budget::default(),
+            resources,
+            is_offline: false,
+            has_input: false,
+        }
+    }
+}
+
 /// The dependencies of a step's result besides settings and input.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum World {
     /// None.
     Pure,
@@ -250,6 +275,7 @@ pub enum World {
 /// The sources that a step reads, such as files. Each name has a stamp that changes with the content: length and time of change, or
 /// a digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct ReadSet {
     /// The stamps, by the names of the sources.
     pub reads: BTreeMap<String, String>,

@@ -143,10 +143,10 @@ impl<'a> Evaluator<'a> {
         let failed = |error: TreeError| self.failed(&error, &format!("{}.settings", node.place), None);
         let mut settings = node.settings.render(&scope, &Limits::default()).map_err(failed)?;
         let render = |prepared: &Prepared<TemplateTree>| -> Result<Prepared, TreeError> {
-            Ok(Prepared {
-                found: Arc::clone(&prepared.found),
-                values: prepared.values.render(&scope, &Limits::default())?,
-            })
+            Ok(Prepared::new(
+                Arc::clone(&prepared.found),
+                prepared.values.render(&scope, &Limits::default())?,
+            ))
         };
         let prepared = node.prepared.as_ref().map(render).transpose().map_err(failed)?;
         if let Some(patch) = field("settings_override") {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dad_core::{HierarchyPath, PathSelector};
 use dad_definition::{Program, Selected};
 use dad_events::ReadResults;
-use dad_run::ResultStore;
+use dad_run::driver::ResultStore;
 use serde_json::Value;
 
 use crate::render::scope::ResultCache;

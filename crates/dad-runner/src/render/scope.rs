@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use dad_core::{ElementId, HierarchyPath, Segment, StepResult};
 use dad_definition::{References, Target, TargetSegment};
-use dad_run::{ResultStore, RunError, RunPreview, RunScope};
+use dad_run::driver::ResultStore;
+use dad_run::{RunError, RunPreview, RunScope};
 use dad_template::{Scope, ScopeError, ToJsonError, Value};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value as Json};

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{Clean, ErrorInfo, NodeType, Redactor, RetryPolicy, StepStatus, Usage};
 use dad_run::driver::{Interrupted, StagedStep, StepStart};
-use dad_run::{MemoLine, Purity, Reason, RunError};
+use dad_run::reuse::Purity;
+use dad_run::{MemoLine, Reason, RunError};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tracing::Instrument;
@@ -178,6 +179,7 @@ impl Step<'_> {
                 attempt,
                 failed_before,
                 memos,
+                ..
             } = interrupted;
             return FirstAttempt {
                 number: attempt,

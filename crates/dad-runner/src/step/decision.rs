@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use dad_core::{Fingerprint, HierarchyPath};
 use dad_definition::NodeElement;
 use dad_run::layout::{RESULT, WORLD};
-use dad_run::{
-    Changes, Compared, EntryRelation, FingerprintMatch, Purity, Reason, Requested, ReuseInputs, RunError,
-    RunView, StepCommitted, Verdict, decide, origin_of,
+use dad_run::reuse::{
+    Compared, EntryRelation, FingerprintMatch, Purity, Requested, ReuseInputs, Verdict, decide, origin_of,
 };
+use dad_run::{Changes, Reason, RunError, RunView, StepCommitted};
 use serde_json::Value;
 
 use crate::node::traits::{ReadSet, World};
@@ -111,39 +111,37 @@ impl Step<'_> {
         let field = |result: &Value, name: &str| result.get(name).cloned().unwrap_or_default();
         // Files hold masked values.
         let redactor = run.secrets().redactor();
-        let compared = Compared {
-            node_type: self.node.node_type.to_string(),
-            settings: settings.clone(),
-            input: input.cloned().unwrap_or_default(),
-            reads: match world {
+        let compared = Compared::default()
+            .node_type(self.node.node_type.to_string())
+            .settings(settings.clone())
+            .input(input.cloned().unwrap_or_default())
+            .reads(match world {
                 World::Reads(reads) => reads.masked(&redactor).reads,
                 _ => BTreeMap::new(),
-            },
-        };
+            });
         // A step that the user settled has no result to compare with.
         let Some(result) = parent.step_file::<Value>(&previous.path, RESULT)? else {
             return Ok(None);
         };
         let reads: Option<ReadSet> = parent.step_file(&previous.path, WORLD)?;
-        let before = Compared {
-            node_type: field(&result, "node_type")
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            settings: field(&result, "settings"),
-            input: field(&result, "input"),
-            reads: reads.unwrap_or_default().reads,
-        };
+        let before = Compared::default()
+            .node_type(
+                field(&result, "node_type")
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+            )
+            .settings(field(&result, "settings"))
+            .input(field(&result, "input"))
+            .reads(reads.unwrap_or_default().reads);
         // The previous run may have known fewer secrets.
         let normalised = |mut compared: Compared| {
             redactor.redact_json(&mut compared.settings);
             redactor.redact_json(&mut compared.input);
             let normaliser = &self.session().normaliser;
-            Compared {
-                settings: normaliser.value(&compared.settings),
-                input: normaliser.value(&compared.input),
-                ..compared
-            }
+            compared.settings = normaliser.value(&compared.settings);
+            compared.input = normaliser.value(&compared.input);
+            compared
         };
         let origin = origin_of(previous, &parent.run_id);
         Ok(Some(Changes::between(

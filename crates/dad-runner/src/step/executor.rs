@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dad_core::HierarchyPath;
 use dad_run::driver::RunDriver;
-use dad_run::{RerunPlan, RunHandle, RunOrder, RunView};
+use dad_run::reuse::RunOrder;
+use dad_run::{RerunPlan, RunHandle, RunView};
 use parking_lot::Mutex;
 
 use crate::node::registry::NodeRegistry;

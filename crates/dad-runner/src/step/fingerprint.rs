@@ -2,7 +2,8 @@
 
 use dad_core::{CanonicalObject, Digest, Fingerprint, HierarchyPath, NodeType};
 use dad_definition::NodeElement;
-use dad_run::{FingerprintMatch, Normaliser, RunView, StepCommitted};
+use dad_run::reuse::{FingerprintMatch, Normaliser};
+use dad_run::{RunView, StepCommitted};
 use serde_json::{Value, json};
 
 use crate::node::traits::{BoundStep, World};

@@ -143,14 +143,13 @@ impl Step<'_> {
         let absorbed = self.absorbs(attempt.status);
         let outcome = self.outcome(&attempt, absorbed);
         let staged = Arc::clone(&attempt.staged);
-        let details = CommitDetails {
-            reads,
-            usage: attempt.output.usage,
-            duration: attempt.duration,
-            summary: attempt.output.summary.take(),
-            effect: attempt.effect,
-            absorbed,
-        };
+        let details = CommitDetails::default()
+            .reads(reads)
+            .usage(attempt.output.usage)
+            .duration(attempt.duration)
+            .summary(attempt.output.summary.take())
+            .effect(attempt.effect)
+            .absorbed(absorbed);
         let result = self.result(attempt, input, settings, fingerprint);
         self.driver()
             .commit_step(self.context.entered, &staged, &result, details)?;
@@ -172,56 +171,40 @@ impl Step<'_> {
             ..
         } = attempt;
         let node = self.node;
-        let mut result = StepResult {
-            schema_version: StepResult::FORMAT,
-            path: self.path.clone(),
-            executable_type: match node.function {
-                Some(_) => "callback".to_owned(),
-                None => "flow_node".to_owned(),
-            },
-            node_identifier: node.id.to_string(),
-            node_type: node.node_type.to_string(),
-            execution_status: status,
-            input: None,
-            settings: None,
-            output: None,
-            outcome: None,
-            error: None,
-            attempt: staged.attempt,
-            fingerprint,
-            created_at: self.created_at,
-            started_at: Some(staged.started_at),
-            completed_at: Some(self.run().now()),
-            usage_cost: None,
-            usage_prompt_tokens: None,
-            usage_completion_tokens: None,
-            usage_total_tokens: None,
-        };
+        let mut result = StepResult::new(self.path.clone(), &node.node_type, status, self.created_at);
+        if node.function.is_some() {
+            "callback".clone_into(&mut result.executable_type);
+        }
+        result.node_identifier = node.id.to_string();
+        result.attempt = staged.attempt;
+        result.fingerprint = fingerprint;
+        result.started_at = Some(staged.started_at);
+        result.completed_at = Some(self.run().now());
         result.set_usage(&output.usage);
         let redactor = self.run().secrets().redactor();
-        result.with_values(StepValues {
-            input,
-            settings: settings.map(|settings| Clean::render(settings, &redactor)),
-            output: output.output,
-            outcome: Some(output.outcome).filter(|outcome| !outcome.get().is_null()),
-            error,
+        result.with_values({
+            let mut step_values = StepValues::default();
+            step_values.input = input;
+            step_values.settings = settings.map(|settings| Clean::render(settings, &redactor));
+            step_values.output = output.output;
+            step_values.outcome = Some(output.outcome).filter(|outcome| !outcome.get().is_null());
+            step_values.error = error;
+            step_values
         })
     }
 
     fn outcome(&self, attempt: &Attempt, absorbed: bool) -> ElementOutcome {
-        let mut totals = Totals {
-            usage: attempt.output.usage,
-            ..Totals::default()
-        };
+        let mut totals = Totals::default();
+        totals.usage = attempt.output.usage;
         totals.usage += attempt.spent_before;
         totals.counts.add(attempt.status, false);
         if absorbed {
             return ElementOutcome::restored(totals);
         }
-        let failure = attempt.error.clone().map(|error| FirstFailure {
-            path: self.path.clone(),
-            error: error.into_inner(),
-        });
+        let failure = attempt
+            .error
+            .clone()
+            .map(|error| FirstFailure::new(self.path.clone(), error.into_inner()));
         ElementOutcome {
             status: attempt.status,
             totals,

@@ -68,16 +68,13 @@ impl ElementOutcome {
 
     pub(crate) fn fail(&mut self, path: &HierarchyPath, error: ErrorInfo) {
         self.status = StepStatus::Failed;
-        self.failures.push(FirstFailure {
-            path: path.clone(),
-            error,
-        });
+        self.failures.push(FirstFailure::new(path.clone(), error));
     }
 
     /// Marks it as ended by a limit of time. The error of the limit comes before those of the steps that it stopped.
     pub(crate) fn end_by_limit(&mut self, status: StepStatus, path: &HierarchyPath, error: ErrorInfo) {
         self.status = status;
         let path = path.clone();
-        self.failures.insert(0, FirstFailure { path, error });
+        self.failures.insert(0, FirstFailure::new(path, error));
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use dad_core::json::check_recorded;
 use dad_core::{Clean, Digest, ErrorInfo, Fingerprint, HierarchyPath, RuleDecision, StepStatus};
-use dad_definition::{Intended, NodeElement};
-use dad_run::{EntryRelation, Reason, RunError, Settled, Verdict};
+use dad_definition::NodeElement;
+use dad_run::reuse::{EntryRelation, Verdict};
+use dad_run::{Reason, RunError, Settled};
 use serde_json::{Value, json};
 
 use crate::ask::approval::{Agreement, Approval, Intent};
@@ -294,11 +295,8 @@ impl Step<'_> {
         let driver = self.driver();
         driver.has_rules() && {
             let settings = Clean::render(rendered.settings.clone(), &self.run().secrets().redactor());
-            let ruling = driver.ruling(&Intended {
-                node: Some(&self.node.node_type),
-                arguments: settings.get(),
-                ..driver.intended(&self.path)
-            });
+            let intended = driver.intended(&self.path).node(&self.node.node_type);
+            let ruling = driver.ruling(&intended.arguments(settings.get()));
             ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
         }
     }

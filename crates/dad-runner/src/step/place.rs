@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use dad_core::{HierarchyPath, StepStatus, Timestamp};
 use dad_definition::NodeElement;
+use dad_run::RunHandle;
 use dad_run::driver::{EnteredComponent, RunDriver};
-use dad_run::{EntryRelation, RunHandle};
+use dad_run::reuse::EntryRelation;
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::asker::{Asker, AskingPlace};

@@ -3,7 +3,8 @@
 
 use dad_core::{HierarchyPath, StepStatus};
 use dad_definition::{Component, NodeElement, ProgramElement};
-use dad_run::{RunView, ViewEntry, is_result};
+use dad_run::reuse::is_result;
+use dad_run::{RunView, ViewEntry};
 
 use crate::step::executor::RunExecutor;
 use crate::step::outcome::ElementOutcome;
@@ -33,7 +34,7 @@ impl RunExecutor {
             totals: Some(totals),
             absorbed,
             ..
-        } = self.restorable(phase)?.entries.get(path)?
+        } = self.restorable(phase)?.entry(path)?
         else {
             return None;
         };

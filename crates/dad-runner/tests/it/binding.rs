@@ -49,12 +49,7 @@ impl Node for Halve {
     }
 
     fn check(settings: &Number) -> Vec<SettingsProblem> {
-        let problem = |place: &str, message: String| SettingsProblem {
-            place: place.to_owned(),
-            code: "odd",
-            message,
-            hint: None,
-        };
+        let problem = |place: &str, message: String| SettingsProblem::new(place.to_owned(), "odd", message);
         let odd =
             (settings.number % 2 == 1).then(|| problem("number", format!("{} is odd", settings.number)));
         let word = settings.word.as_ref().filter(|word| *word != "even");
@@ -81,12 +76,10 @@ async fn a_step_is_bound_once_for_all_attempts() {
     let project = tempfile::tempdir().unwrap();
     let halve = Halve::default();
     let nodes = registry().register_node(halve.clone());
-    let retry = dad_core::RetryPolicy {
-        max_attempts: 2,
-        initial_delay: std::time::Duration::from_millis(1),
-        repeat_effects: true,
-        ..dad_core::RetryPolicy::default()
-    };
+    let retry = dad_core::RetryPolicy::default()
+        .max_attempts(2)
+        .initial_delay(std::time::Duration::from_millis(1))
+        .repeat_effects(true);
     let step = node("halve", json!({ "number": "$expr{ 8 }" })).retry(retry);
     let flow = FlowBuilder::new().node("halve", step).build().unwrap();
     let context = context(project.path()).nodes(nodes).build().unwrap();

@@ -246,7 +246,7 @@ async fn run_parts(parts: &[Part], project: &Path, rerun: Option<(&Options, &Run
     };
     let mut context = context(project);
     if let Some((options, first)) = rerun {
-        let paths: Vec<_> = first.entries.keys().collect();
+        let paths: Vec<_> = first.entries().map(|(path, _)| path).collect();
         let steps: Vec<_> = first.steps().map(|step| &step.path).collect();
         context = context.previous_run_id("last");
         match &options.entry {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use dad_core::NodeType;
 use dad_definition::NodeBuilder;
 use dad_runner::{
-    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, World,
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, RunSetup, World,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,6 +22,8 @@ pub(crate) fn registry() -> NodeRegistry {
         .register::<Exaggerates>()
         .register::<Persists>()
         .register::<Blocks>()
+        .register::<Needs>()
+        .register::<Bare>()
 }
 
 /// Returns the value of its settings; its world is the one that they name.
@@ -309,13 +311,7 @@ impl BoundStep for ExaggeratesSettings {
     async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
         let outcome = (0..self.depth).fold(json!("inside"), |inner, _| json!([inner]));
         let text = "\"ü\u{1}".repeat(self.summary / 3);
-        let output = NodeOutput {
-            usage: dad_core::Usage {
-                calls: 1,
-                ..dad_core::Usage::default()
-            },
-            ..NodeOutput::new(outcome)
-        };
+        let output = NodeOutput::new(outcome).with_usage(dad_core::Usage::default().calls(1));
         if self.fails {
             Err(NodeError::new("word_".repeat(50_000), &text)
                 .with_hint(&text)
@@ -389,14 +385,8 @@ impl Node for Costly {
 #[async_trait]
 impl BoundStep for CostlySettings {
     async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
-        Ok(NodeOutput {
-            usage: dad_core::Usage {
-                calls: 1,
-                total_tokens: self.tokens,
-                ..dad_core::Usage::default()
-            },
-            ..NodeOutput::new(json!("done"))
-        })
+        let usage = dad_core::Usage::default().calls(1).total_tokens(self.tokens);
+        Ok(NodeOutput::new(json!("done")).with_usage(usage))
     }
 }
 
@@ -443,5 +433,57 @@ impl BoundStep for BlocksSettings {
             Ok(NodeOutput::new(json!("through")))
         })
         .await
+    }
+}
+
+/// Executes only in a run that has [`Needed`].
+#[derive(Default)]
+pub(crate) struct Needs;
+
+/// A resource.
+pub(crate) struct Needed;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct NeedsSettings {}
+
+impl Node for Needs {
+    type Settings = NeedsSettings;
+    type Input = ();
+    type Outcome = Value;
+    const TYPE: &'static str = "needs";
+
+    fn check_requirements(_: &NeedsSettings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
+        let needed = setup.resources.get::<Needed>();
+        needed
+            .map(drop)
+            .ok_or_else(|| NodeError::new("nothing_there", "what it needs is not there"))
+    }
+
+    fn bind(&self, _: NeedsSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(Nothing))
+    }
+}
+
+/// Does nothing, and has no settings.
+#[derive(Default)]
+pub(crate) struct Bare;
+
+impl Node for Bare {
+    type Settings = ();
+    type Input = ();
+    type Outcome = Value;
+    const TYPE: &'static str = "bare";
+
+    fn bind(&self, (): (), _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(Nothing))
+    }
+}
+
+struct Nothing;
+
+#[async_trait]
+impl BoundStep for Nothing {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
+        Ok(NodeOutput::default())
     }
 }

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use dad_core::{Budget, FlowDefinition, OnError, RetryPolicy, RunStatus, Usage};
 use dad_definition::{FlowBuilder, ForEachBuilder, NodeBuilder, ParallelBuilder};
 use dad_events::pause_time_limit;
-use dad_run::{Descriptors, Estimate, RunView};
+use dad_run::Descriptors;
+use dad_run::{Estimate, RunView};
 use dad_runner::{
     BindContext, Bound, BoundStep, FlowRunner, Node, NodeContext, NodeError, NodeOutput, RunReport, World,
 };
@@ -179,12 +180,10 @@ async fn what_waits_for_its_turn_gives_its_place_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_between_attempts_gives_the_place_and_the_descriptors_back() {
-    let retry = RetryPolicy {
-        max_attempts: 2,
-        initial_delay: Duration::from_mins(5),
-        max_delay: Duration::from_mins(5),
-        ..RetryPolicy::default()
-    };
+    let retry = RetryPolicy::default()
+        .max_attempts(2)
+        .initial_delay(Duration::from_mins(5))
+        .max_delay(Duration::from_mins(5));
     let body = FlowBuilder::new().node("it", measured(json!({ "fails_first": true })).retry(retry));
     let items: Vec<u32> = (0..20).collect();
     let flow = FlowBuilder::new()
@@ -332,11 +331,9 @@ async fn a_stop_ends_steps_that_wait_for_descriptors() {
 fn a_failure_for_want_of_descriptors_may_be_attempted_again() {
     let of_run = |code: i32| {
         let source = std::io::Error::from_raw_os_error(code);
-        NodeError::from(dad_run::RunError::from(dad_fs::FsError {
-            operation: "open",
-            path: "file".into(),
-            source,
-        }))
+        NodeError::from(dad_run::RunError::from(dad_fs::FsError::new(
+            "open", "file", source,
+        )))
     };
     let (too_many, no_permission) = (24, 13);
     assert!(of_run(too_many).retryable && !of_run(no_permission).retryable);
@@ -368,18 +365,12 @@ impl Node for Reserves {
 #[async_trait]
 impl BoundStep for ReservesSettings {
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
-        let estimate = Estimate {
-            tokens: 60,
-            cost: 0.0,
-        };
+        let estimate = Estimate::new(60, 0.0);
         let reservation = cx.reserve(|_| estimate).await?;
         let pause = pause_time_limit();
         tokio::time::sleep(Duration::from_mins(1)).await;
         pause.end().await;
-        let usage = Usage {
-            total_tokens: 10,
-            ..Usage::default()
-        };
+        let usage = Usage::default().total_tokens(10);
         reservation.spend(usage);
         Ok(NodeOutput::new(json!("spent")))
     }
@@ -393,10 +384,7 @@ async fn what_waits_for_a_budget_keeps_no_room_from_those_who_are_to_spend() {
             "loop",
             ForEachBuilder::new(json!([1, 2, 3, 4, 5]), body).max_concurrency(2),
         )
-        .budget(Budget {
-            tokens: Some(100),
-            ..Budget::default()
-        })
+        .budget(Budget::default().tokens(100))
         .build()
         .unwrap();
     for steps in [1, 1000] {
@@ -411,10 +399,7 @@ fn drawn(draw: &mut Draw, depth: usize) -> FlowBuilder {
     let mut flow = FlowBuilder::new();
     for number in 0..=draw.below(3) {
         let id = format!("e{number}");
-        let retry = RetryPolicy {
-            max_attempts: 2,
-            ..RetryPolicy::default()
-        };
+        let retry = RetryPolicy::default().max_attempts(2);
         flow = match draw.below(if depth == 0 { 3 } else { 6 }) {
             0 => flow.node(&id, plain()),
             1 => flow.node(&id, measured(json!({ "queues": true }))),

@@ -107,11 +107,9 @@ async fn a_template_that_cannot_be_rendered_fails_its_step_with_its_place() {
 #[tokio::test]
 async fn an_attempt_is_repeated_and_what_it_left_is_kept_apart() {
     let project = tempfile::tempdir().unwrap();
-    let retry = RetryPolicy {
-        max_attempts: 3,
-        initial_delay: Duration::from_millis(1),
-        ..RetryPolicy::default()
-    };
+    let retry = RetryPolicy::default()
+        .max_attempts(3)
+        .initial_delay(Duration::from_millis(1));
     let flow = FlowBuilder::new()
         .node("flaky", node("flaky", json!({"succeeds_at": 3})).retry(retry))
         .build();
@@ -127,11 +125,9 @@ async fn an_attempt_is_repeated_and_what_it_left_is_kept_apart() {
 #[tokio::test]
 async fn effects_are_not_repeated_unless_the_definition_says_so() {
     let project = tempfile::tempdir().unwrap();
-    let retry = RetryPolicy {
-        max_attempts: 3,
-        initial_delay: Duration::from_millis(1),
-        ..RetryPolicy::default()
-    };
+    let retry = RetryPolicy::default()
+        .max_attempts(3)
+        .initial_delay(Duration::from_millis(1));
     let bad = node("echo", json!({"value": 1, "fail": true, "world": "effect"})).retry(retry);
     let report = report(
         run(

@@ -318,7 +318,7 @@ impl Cell {
         self.nothing_begins_behind_the_stop(&run_dir);
         dad_tests::validate_run_dir(&run_dir);
         let view = RunView::open(&run_dir).unwrap();
-        let status = |path: &str| match view.entries.get(&path.parse::<HierarchyPath>().unwrap()) {
+        let status = |path: &str| match view.entry(&path.parse::<HierarchyPath>().unwrap()) {
             Some(entry) => entry.status().to_string(),
             None => "not begun".to_owned(),
         };
@@ -405,10 +405,7 @@ impl Cell {
             of_step.filter(|record| record["type"] == kind).count()
         };
         let (asked, started) = (began("question"), began("step_started"));
-        let budget = Budget {
-            wall_time: Some(Duration::from_hours(10)),
-            ..Budget::default()
-        };
+        let budget = Budget::default().wall_time(Duration::from_hours(10));
         let context = self.context(project, executed).budget(budget).build().unwrap();
         let resumed = Runner::resume(self.definition(), context, run_dir).run().await;
         dad_tests::validate_run_dir(run_dir);

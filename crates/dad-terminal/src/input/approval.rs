@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dad_core::{HierarchyPath, StepStatus};
 use dad_events::{ApprovalRequiredEvent, HandlerError};
+use derive_setters::Setters;
 use serde_json::{Value, json};
 
 use super::form;
@@ -16,7 +17,8 @@ use crate::text::{BOLD, DIM, mark, printable};
 use dad_core::count;
 
 /// An action that a person is asked to approve.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Setters)]
+#[non_exhaustive]
 pub struct ApprovalQuestion<'a> {
     /// The step or component.
     pub path: &'a HierarchyPath,
@@ -25,7 +27,21 @@ pub struct ApprovalQuestion<'a> {
     /// The preview of its effects; shown instead of the settings unless it is empty.
     pub preview: &'a str,
     /// The file with the whole preview, if `preview` is cut.
+    #[setters(into)]
     pub facts_file: Option<&'a Path>,
+}
+
+impl<'a> ApprovalQuestion<'a> {
+    /// An action with its settings or variables, rendered, and without a preview.
+    #[must_use]
+    pub fn new(path: &'a HierarchyPath, settings: &'a Value) -> Self {
+        Self {
+            path,
+            settings,
+            preview: "",
+            facts_file: None,
+        }
+    }
 }
 
 /// Shows an action at the terminal and asks whether it may execute; a handler, usually the last. Without a terminal, or when

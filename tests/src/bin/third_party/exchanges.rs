@@ -102,15 +102,9 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
 }
 
 pub(crate) fn request(model: &str, prompt: &str) -> ModelRequest {
-    ModelRequest {
-        model: model.to_owned(),
-        system: vec!["Answer briefly and in the language of the question.".into()],
-        messages: vec![Message::new(Role::User, prompt)],
-        options: ModelOptions {
-            max_output_tokens: Some(500),
-            ..ModelOptions::default()
-        },
-    }
+    ModelRequest::new(model.to_owned(), vec![Message::new(Role::User, prompt)])
+        .system(vec!["Answer briefly and in the language of the question.".into()])
+        .options(ModelOptions::default().max_output_tokens(500))
 }
 
 pub(crate) fn call_context() -> Result<CallContext, String> {
@@ -221,17 +215,17 @@ impl Place<'_> {
 
 /// A tool for one city.
 fn tool(name: &str, city: &str) -> ToolSpec {
-    ToolSpec {
-        name: name.to_owned(),
-        description: Some("The weather or the time of a city.".to_owned()),
-        schema: json!({
+    ToolSpec::new(
+        name.to_owned(),
+        json!({
             "type": "object",
             "properties": { "city": { "type": "string", "enum": [city] } },
             "required": ["city"],
             "additionalProperties": false,
         }),
-        cache: false,
-    }
+    )
+    .description("The weather or the time of a city.".to_owned())
+    .cache(false)
 }
 
 fn report_schema() -> Value {
@@ -259,16 +253,16 @@ fn report_schema() -> Value {
 
 /// Adds a turn of the model, and the results of its calls.
 fn answer_calls(request: &mut ModelRequest, response: ModelResponse) {
-    request.messages.push(Message {
-        tool_calls: response.tool_calls.clone(),
-        native: response.native,
-        ..Message::new(Role::Assistant, response.text)
-    });
+    request.messages.push(
+        Message::new(Role::Assistant, response.text)
+            .tool_calls(response.tool_calls.clone())
+            .native(response.native),
+    );
     for call in response.tool_calls {
-        request.messages.push(Message {
-            tool_call_id: Some(call.id.clone()),
-            tool_calls: vec![call],
-            ..Message::new(Role::Tool, "{\"degrees\": 21, \"sky\": \"clear\"}")
-        });
+        request.messages.push(
+            Message::new(Role::Tool, "{\"degrees\": 21, \"sky\": \"clear\"}")
+                .tool_call_id(call.id.clone())
+                .tool_calls(vec![call]),
+        );
     }
 }

@@ -160,14 +160,11 @@ pub(crate) fn client(servers: &Servers, project: &Path, patience: Patience) -> H
     });
     let credentials =
         Credentials::new(project, None, SecretRegistry::new()).variables(Variables::from_iter(keys));
-    let limits = Limits {
-        idle_timeout: NonZeroU64::new(match patience {
-            // litellm takes seconds for its first call.
-            Patience::Usual => 60,
-            Patience::Short => 1,
-        }),
-        ..Limits::default()
-    };
+    let limits = Limits::default().idle_timeout(NonZeroU64::new(match patience {
+        // litellm takes seconds for its first call.
+        Patience::Usual => 60,
+        Patience::Short => 1,
+    }));
     HttpClient::new(ModelCatalog::new(entries.collect()), credentials).with_limits(limits)
 }
 
@@ -176,11 +173,9 @@ fn entry(servers: &Servers, server: Server, route: &Route) -> ModelEntry {
         Server::LlMock => (servers.llmock.port, route.llmock.0, route.llmock.1),
         _ => (servers.litellm.port, route.litellm, server.name()),
     };
-    ModelEntry {
-        name: model_name(server, route),
-        model: Some(model.to_owned()),
-        base_url: Some(format!("http://127.0.0.1:{port}{path}")),
-        protocol: Some(route.protocol),
-        ..ModelEntry::default()
-    }
+    ModelEntry::default()
+        .name(model_name(server, route))
+        .model(model.to_owned())
+        .base_url(format!("http://127.0.0.1:{port}{path}"))
+        .protocol(route.protocol)
 }

@@ -113,10 +113,7 @@ fn check(
         .map_err(|_| CommandError::usage("path", "`models_check` is no path"))?;
     let runtime = runtime()?;
     let checked = names.iter().map(|name| {
-        let call = CallContext {
-            timeout: Some(TIME),
-            ..CallContext::new(path.clone())
-        };
+        let call = CallContext::new(path.clone()).timeout(TIME);
         let began = Instant::now();
         let answered = runtime.block_on(client.complete(&request(name), &call));
         let took = format_duration(began.elapsed());
@@ -140,15 +137,12 @@ fn check(
 }
 
 fn request(name: &str) -> ModelRequest {
-    ModelRequest {
-        model: name.to_owned(),
-        system: Vec::new(),
-        messages: vec![Message::new(Role::User, "Answer with the word yes.")],
-        options: ModelOptions {
-            max_output_tokens: Some(TOKENS),
-            ..ModelOptions::default()
-        },
-    }
+    ModelRequest::new(
+        name.to_owned(),
+        vec![Message::new(Role::User, "Answer with the word yes.")],
+    )
+    .system(Vec::new())
+    .options(ModelOptions::default().max_output_tokens(TOKENS))
 }
 
 /// The next thing to do after an error.

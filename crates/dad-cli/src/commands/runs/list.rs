@@ -66,7 +66,7 @@ fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
         let runs = runs.map(|(run, bytes)| entry_json(run, *bytes));
         json::print(json!({
             "runs": runs.collect::<Vec<_>>(),
-            "unreadable": json::unreadable(&unreadable),
+            "unreadable": unreadable,
         }))?;
         return Ok(exit_code::DONE);
     }
@@ -107,19 +107,7 @@ fn can_resume(run: &RunEntry) -> bool {
 }
 
 fn entry_json(run: &RunEntry, bytes: Option<u64>) -> serde_json::Value {
-    let mut entry = json!({
-        "run_id": run.run_id,
-        "run_dir": run.dir,
-        "root_id": run.root_id,
-        "original": run.is_original,
-        "status": run.status,
-        "created_at": run.created_at,
-        "last_record_at": run.last_record_at,
-        "parent": run.parent,
-        "counts": run.totals.map(|totals| totals.counts),
-        "usage": run.totals.map(|totals| totals.usage),
-        "open_questions": run.open_questions,
-    });
+    let mut entry = json!(run);
     if let Some(bytes) = bytes {
         entry["bytes"] = bytes.into();
     }

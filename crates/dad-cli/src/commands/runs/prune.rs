@@ -34,11 +34,10 @@ pub(crate) struct PruneArgs {
 impl PruneArgs {
     fn policy(&self) -> RetentionPolicy {
         let age = |days: u32| Duration::from_hours(24 * u64::from(days));
-        RetentionPolicy {
-            keep_last: self.keep_last,
-            keep_age: self.keep_days.map(age),
-            max_size: self.max_size,
-        }
+        RetentionPolicy::default()
+            .keep_last(self.keep_last)
+            .keep_age(self.keep_days.map(age))
+            .max_size(self.max_size)
     }
 }
 
@@ -64,18 +63,17 @@ fn prune(app: &App, policy: &RetentionPolicy, removal: &Removal) -> Result<u8, C
     let catalog = app.project_or_here(&removal.place)?.runs_in_root()?;
     let plan = dad_run::plan_prune(catalog.inventory()?, policy, Timestamp::now());
     let report = if removal.dry_run {
-        PruneReport {
-            removed: plan.removed().cloned().collect(),
-            leftovers: plan.leftovers.clone(),
-            ..PruneReport::default()
-        }
+        let mut report = PruneReport::default();
+        report.removed = plan.removed().cloned().collect();
+        report.leftovers.clone_from(&plan.leftovers);
+        report
     } else {
         catalog.prune(&plan)?
     };
     if removal.json {
         let mut document = report_json(&report, removal.dry_run);
         document["kept"] = plan.runs.iter().filter_map(kept_json).collect();
-        document["unreadable"] = json::unreadable(&plan.unreadable);
+        document["unreadable"] = json!(plan.unreadable);
         json::print(document)?;
     } else {
         print(&report, removal.dry_run, Some((&plan, policy)))?;
@@ -84,7 +82,7 @@ fn prune(app: &App, policy: &RetentionPolicy, removal: &Removal) -> Result<u8, C
 }
 
 fn kept_json(planned: &PlannedRun) -> Option<Value> {
-    let PlannedRun { run, kept } = planned;
+    let PlannedRun { run, kept, .. } = planned;
     let is_kept = !kept.is_empty();
     is_kept.then(|| json!({ "run_id": run.entry.run_id, "bytes": run.bytes, "reasons": kept }))
 }

@@ -81,7 +81,7 @@ pub(super) fn print(
     let verb = if dry_run { "remove" } else { "removed" };
     match plan.filter(|_| dry_run) {
         Some((plan, policy)) => {
-            for PlannedRun { run, kept } in &plan.runs {
+            for PlannedRun { run, kept, .. } in &plan.runs {
                 let line = if kept.is_empty() {
                     run_line(verb, run, width)
                 } else {

@@ -42,10 +42,9 @@ fn remove(app: &App, runs: &[String], force: bool, removal: &Removal) -> Result<
     let catalog = app.project_or_here(&removal.place)?.own_runs()?;
     let runs = catalog.find_removable(runs, force)?;
     let report = if removal.dry_run {
-        PruneReport {
-            removed: runs,
-            ..PruneReport::default()
-        }
+        let mut report = PruneReport::default();
+        report.removed = runs;
+        report
     } else {
         catalog.remove(&runs)?
     };

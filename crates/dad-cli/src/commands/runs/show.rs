@@ -77,7 +77,7 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
         None => run(&view, arguments)?,
         Some(path) => {
             let selector = selector(path)?;
-            let found = selector.select(view.entries.keys());
+            let found = selector.select(view.entries().map(|(path, _)| path));
             let found = found.map_err(|error| match view.select_in_definition(&selector) {
                 Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
                 _ => not_found(&error, &entry),
@@ -224,6 +224,7 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
                 details(step, SUMMARY)
             )
         }
+        other => format!("{indent}{name:<28}  {DIM}{}{DIM:#}", other.status()),
     }
 }
 
@@ -273,7 +274,7 @@ struct RunDocument<'a> {
     last_record_at: Timestamp,
     totals: Totals,
     torn: bool,
-    open_questions: Vec<Value>,
+    open_questions: Vec<&'a OpenQuestion>,
     steps: Steps<'a>,
 }
 
@@ -281,7 +282,7 @@ struct Steps<'a>(&'a RunView);
 
 impl Serialize for Steps<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.entries.iter().map(|(path, entry)| entry_json(path, entry)))
+        serializer.collect_seq(self.0.entries().map(|(path, entry)| entry_json(path, entry)))
     }
 }
 
@@ -298,45 +299,17 @@ fn run_json(view: &RunView) -> RunDocument<'_> {
         last_record_at: view.last_record_at,
         totals: view.totals,
         torn: view.torn,
-        open_questions: view.open_questions().map(open_question_json).collect(),
+        open_questions: view.open_questions().collect(),
         steps: Steps(view),
     }
 }
 
-/// A question that waits for its answer, as JSON documents have it.
-pub(crate) fn open_question_json(open: &OpenQuestion) -> Value {
-    json!({ "id": open.id, "path": open.path, "kind": open.kind })
-}
-
 fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
-    match entry {
-        ViewEntry::Component {
-            status,
-            totals,
-            error,
-            ..
-        } => {
-            let mut value = json!({ "path": path, "kind": "component", "status": status, "totals": totals });
-            if let Some(error) = error {
-                value["error"] = json!(error);
-            }
-            value
-        }
-        ViewEntry::Waiting { since, kind } => {
-            json!({ "path": path, "kind": "step", "status": "waiting", "since": since, "asks_for": kind })
-        }
-        ViewEntry::Running { attempt, started_at } => {
-            json!({ "path": path, "kind": "step", "status": "running", "attempt": attempt, "started_at": started_at })
-        }
-        ViewEntry::Step(step) => {
-            let mut value = json!({ "path": path, "kind": "step" });
-            let committed = serde_json::to_value(step).unwrap_or_default();
-            if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), committed) {
-                fields.extend(more);
-            }
-            value
-        }
+    let mut value = json!({ "path": path });
+    if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), json!(entry)) {
+        fields.extend(more);
     }
+    value
 }
 
 /// Prints the question of a step in full.
@@ -364,7 +337,7 @@ fn print_question(view: &RunView, question: &Question) -> Result<(), CommandErro
 /// Shows one step: its input, settings, outcome, error and files.
 fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let Some(step) = view.step(path) else {
-        let entry = view.entries.get(path);
+        let entry = view.entry(path);
         let status = entry.map_or(StepStatus::Pending, ViewEntry::status);
         let error = match entry {
             Some(ViewEntry::Component { error, .. }) => error.as_ref(),

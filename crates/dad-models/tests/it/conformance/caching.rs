@@ -280,10 +280,7 @@ async fn conversations_with_tools_keep_their_marks() {
         for mode in Mode::BOTH {
             let mut request = setting.request(prompt);
             request.system = vec![
-                Instruction {
-                    cache: true,
-                    .."Be brief.".into()
-                },
+                Instruction::from("Be brief.").cache(true),
                 "Today is Monday.".into(),
             ];
             request.options.tools = tools();
@@ -345,12 +342,8 @@ async fn reasoning_and_what_is_empty_take_no_mark() {
     let native = request.messages[turn].native.as_mut().unwrap();
     native.content.retain(|block| block["type"] != "tool_use");
     request.messages.truncate(turn + 1);
-    request.messages[turn].tool_calls = vec![ToolCall {
-        id: "a".to_owned(),
-        name: "breaks".to_owned(),
-        arguments: json!({}),
-        signatures: Vec::new(),
-    }];
+    request.messages[turn].tool_calls =
+        vec![ToolCall::new("a".to_owned(), "breaks".to_owned(), json!({})).signatures(Vec::new())];
     request.messages.push(Message::new(Role::User, " \n"));
     request.messages[turn + 1].cache = true;
     request.messages.push(Message::new(Role::User, "Go on."));

@@ -134,15 +134,9 @@ impl Setting {
     }
 
     pub(crate) fn request(&self, prompt: &str) -> ModelRequest {
-        ModelRequest {
-            model: self.name(),
-            system: Vec::new(),
-            messages: vec![Message::new(Role::User, prompt)],
-            options: ModelOptions {
-                reasoning_effort: self.effort.map(str::to_owned),
-                ..ModelOptions::default()
-            },
-        }
+        ModelRequest::new(self.name(), vec![Message::new(Role::User, prompt)])
+            .system(Vec::new())
+            .options(ModelOptions::default().reasoning_effort(self.effort.map(str::to_owned)))
     }
 
     /// Whether the thoughts come with the answer.

@@ -6,6 +6,7 @@ use dad_core::{Digest, ErrorInfo, HierarchyPath, StepStatus, Timestamp};
 use dad_events::QuestionKind;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::open::Open;
@@ -265,8 +266,9 @@ fn says_yes(answer: &StoredValue) -> bool {
     }
 }
 
-/// A component or step of a [`RunView`](crate::RunView).
+/// A component or step of a [`RunView`](crate::RunView). It serialises as `dhenara runs show --json` prints it, without its path.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum ViewEntry {
     /// A component.
     Component {
@@ -295,6 +297,57 @@ pub enum ViewEntry {
     },
     /// A step that ended.
     Step(Box<StepCommitted>),
+}
+
+impl Serialize for ViewEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        enum Written<'a> {
+            Component {
+                status: StepStatus,
+                totals: &'a Option<Totals>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                error: &'a Option<ErrorInfo>,
+            },
+            Step(Step<'a>),
+        }
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Step<'a> {
+            Running {
+                status: StepStatus,
+                attempt: u32,
+                started_at: Timestamp,
+            },
+            Waiting {
+                status: StepStatus,
+                since: Timestamp,
+                asks_for: QuestionKind,
+            },
+            Ended(&'a StepCommitted),
+        }
+        let status = self.status();
+        let written = match self {
+            Self::Component { totals, error, .. } => Written::Component {
+                status,
+                totals,
+                error,
+            },
+            Self::Running { attempt, started_at } => Written::Step(Step::Running {
+                status,
+                attempt: *attempt,
+                started_at: *started_at,
+            }),
+            Self::Waiting { since, kind } => Written::Step(Step::Waiting {
+                status,
+                since: *since,
+                asks_for: *kind,
+            }),
+            Self::Step(step) => Written::Step(Step::Ended(step)),
+        };
+        written.serialize(serializer)
+    }
 }
 
 impl ViewEntry {

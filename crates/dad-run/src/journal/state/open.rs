@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dad_core::{ComponentKind, Digest, HierarchyPath, Timestamp};
 use dad_events::QuestionKind;
 use indexmap::IndexMap;
+use serde::Serialize;
 
 use super::tally::Tally;
 use crate::journal::record::{ControlKind, RecordBody};
@@ -199,8 +200,9 @@ impl Open {
     }
 }
 
-/// A question that waits for its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A question that waits for its answer. It serialises as `dhenara runs show --json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct OpenQuestion {
     /// Its id.
     pub id: String,
@@ -209,5 +211,6 @@ pub struct OpenQuestion {
     /// The kind of the requested answer.
     pub kind: QuestionKind,
     /// Digest of its file, if the journal has it.
+    #[serde(skip)]
     pub(crate) file: Option<Digest>,
 }
