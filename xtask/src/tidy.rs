@@ -64,8 +64,8 @@ const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-terminal/src/screen.rs",
     "crates/dad-terminal/src/prompt/editor.rs",
     "crates/dad-nodes/src/folder_analyzer/repository.rs",
-    "crates/dad-nodes/src/git.rs",
-    "crates/dad-nodes/src/process/environment.rs",
+    "crates/dad-nodes/src/git_call.rs",
+    "crates/dad-nodes/src/environment.rs",
     "crates/dad-nodes/src/shell/arrival.rs",
 ];
 

@@ -62,7 +62,6 @@ pub trait SimpleNode: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     async fn execute(&self, cx: &NodeContext) -> Result<Self::Outcome, NodeError>;
 
     /// The node as a definition in Rust holds it.
-    #[must_use]
     fn node(self) -> NodeBuilder
     where
         Self: Serialize,
