@@ -110,12 +110,11 @@ impl FakeAnswer {
 /// The consumption of a call whose script has none, so that budgets of calls and tokens hold in tests too.
 fn estimated(request: &ModelRequest, response: &ModelResponse) -> Usage {
     let tokens = |bytes: usize| bytes as u64 / 4 + 1;
-    let mut usage = Usage {
-        calls: 1,
-        prompt_tokens: tokens(request.messages.iter().map(|message| message.text.len()).sum()),
-        completion_tokens: tokens(response.text.len()),
-        ..Usage::default()
-    };
+    let prompt = request.messages.iter().map(|message| message.text.len()).sum();
+    let mut usage = Usage::default();
+    usage.calls = 1;
+    usage.prompt_tokens = tokens(prompt);
+    usage.completion_tokens = tokens(response.text.len());
     usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
     usage
 }
