@@ -341,6 +341,8 @@ mod tests {
                 "low.rs",
                 "pub use crate::high::Top; #[cfg(test)] mod tests { use crate::high::Top; } #[cfg(test)] use crate::high::Top;",
             ),
+            ("low/tests.rs", "use crate::high::Top;"),
+            ("low/tests/cases.rs", "use crate::high::Top;"),
             ("high.rs", "pub struct Top;"),
         ];
         check_crate(&sources, &[&["low"], &["high"]], &[]);

@@ -93,7 +93,7 @@ pub fn imports(files: &[&SourceFile]) -> Result<BTreeSet<Import>, (String, Strin
     for (index, file) in files.iter().enumerate() {
         let parsed = syn::parse_file(&file.text)
             .map_err(|error| (file.path.clone(), format!("cannot be parsed: {error}")))?;
-        if !has_test_attribute(&parsed.attrs) {
+        if !is_test(&file.path) && !has_test_attribute(&parsed.attrs) {
             let module = module_of(&file.path);
             read_module(index, module, &parsed.items, &mut modules, &mut mentions);
         }
@@ -126,6 +126,11 @@ pub fn imports(files: &[&SourceFile]) -> Result<BTreeSet<Import>, (String, Strin
 /// Whether a file only gathers what the others define.
 fn is_root(path: &str) -> bool {
     path.ends_with("/src/lib.rs") || path.ends_with("/src/main.rs")
+}
+
+/// Whether a file holds unit tests, by its name: the attribute stands at its declaration, in another file.
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
 }
 
 fn module_of(path: &str) -> Path {

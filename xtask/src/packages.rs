@@ -17,7 +17,7 @@ use crate::process::{TaskError, cargo, output, run as run_command};
 use crate::workspace_root;
 
 /// The examples that use published names only.
-const PROGRAMS: &[&str] = &["own-node", "runs-report", "webserver"];
+pub const PROGRAMS: &[&str] = &["own-node", "runs-report", "webserver"];
 
 /// The place of the unpacked packages.
 const PLACE: &str = "target/packages";

@@ -8,7 +8,6 @@ macro_rules! settings_node {
 
         impl $settings {
             /// The node as a definition holds it, to add templates and options.
-            #[must_use]
             pub fn builder(self) -> dad_definition::NodeBuilder {
                 dad_definition::NodeBuilder::new(dad_core::NodeType::$node_type, self)
             }

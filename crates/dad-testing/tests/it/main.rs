@@ -23,7 +23,7 @@ async fn broken(_: (), _: NodeContext) -> Result<(), NodeError> {
     Err(NodeError::new("out_of_ink", "the printer has no ink"))
 }
 
-fn ask(settings: Value) -> NodeBuilder {
+fn ask(settings: &Value) -> NodeBuilder {
     let mut whole = json!({ "models": ["any/model"], "prompt": "Write." });
     whole
         .as_object_mut()
@@ -32,7 +32,7 @@ fn ask(settings: Value) -> NodeBuilder {
     NodeBuilder::new(NodeType::AI_MODEL_CALL, whole)
 }
 
-fn asking(settings: Value) -> FlowDefinition {
+fn asking(settings: &Value) -> FlowDefinition {
     FlowBuilder::new().node("ask", ask(settings)).build().unwrap()
 }
 
@@ -61,7 +61,7 @@ async fn answers_come_in_their_order_and_requests_are_recorded() {
         FakeAnswer::tool_calls([("weather", json!({})), ("weather", json!({ "day": 2 }))]),
         "It rains.".into(),
     ]);
-    let flow = asking(json!({ "model_call_config": { "tools": ["weather"] } }));
+    let flow = asking(&json!({ "model_call_config": { "tools": ["weather"] } }));
     let report = run(&test, &model, flow).await.unwrap();
     let outcome: Value = report.outcome("story.ask").unwrap();
     assert_eq!(outcome["text"], "It rains.");
@@ -85,8 +85,8 @@ async fn a_request_beyond_the_script_fails_and_is_named() {
     let test = TestProject::new();
     let model = FakeModel::answering(["One."]);
     let flow = FlowBuilder::new()
-        .node("first", ask(json!({})))
-        .node("second", ask(json!({})));
+        .node("first", ask(&json!({})))
+        .node("second", ask(&json!({})));
     let error = run(&test, &model, flow.build().unwrap()).await.unwrap_err();
     let report = error.report().unwrap();
     report.assert_step("story.second", StepStatus::Failed);
@@ -104,7 +104,7 @@ async fn a_function_answers_by_the_request_with_text_json_or_an_error() {
         _ => json!({ "title": "The sea" }).into(),
     });
     let schema = json!({ "type": "object", "properties": { "title": { "type": "string" } } });
-    let flow = asking(json!({
+    let flow = asking(&json!({
         "models": ["any/model", "other/model"],
         "model_call_config": { "structured_output": { "schema": schema } },
     }));
@@ -118,19 +118,18 @@ async fn a_function_answers_by_the_request_with_text_json_or_an_error() {
 async fn the_consumption_counts_for_budgets() {
     let test = TestProject::new();
     let model = FakeModel::by(|_| "A story.");
-    let mut budget = Budget::default();
-    budget.calls = Some(1);
+    let budget: Budget = "calls=1".parse().unwrap();
     let flow = FlowBuilder::new()
         .budget(budget)
-        .node("first", ask(json!({})))
-        .node("second", ask(json!({})));
+        .node("first", ask(&json!({})))
+        .node("second", ask(&json!({})));
     let error = run(&test, &model, flow.build().unwrap()).await.unwrap_err();
     error.report().unwrap().assert_failed("budget_exceeded");
 
     let mut usage = Usage::default();
     (usage.calls, usage.total_tokens, usage.cost) = (1, 9, Some(0.5));
     let model = FakeModel::answering([FakeAnswer::text("A story.").with_usage(usage)]);
-    let report = run(&test, &model, asking(json!({}))).await.unwrap();
+    let report = run(&test, &model, asking(&json!({}))).await.unwrap();
     assert_eq!(report.totals.usage, usage);
 }
 
@@ -138,7 +137,7 @@ async fn the_consumption_counts_for_budgets() {
 async fn a_failed_assertion_shows_the_steps_of_the_run() {
     let test = TestProject::new();
     let flow = FlowBuilder::new()
-        .node("ask", ask(json!({})))
+        .node("ask", ask(&json!({})))
         .callback("print", CallbackBuilder::new("broken"));
     let error = run(&test, &FakeModel::by(|_| "A story."), flow.build().unwrap()).await;
     let error = error.unwrap_err();
@@ -162,7 +161,7 @@ async fn a_failed_assertion_shows_the_steps_of_the_run() {
 #[tokio::test]
 async fn a_run_that_waits_names_its_question() {
     let test = TestProject::new();
-    let flow = FlowBuilder::new().node("ask", ask(json!({})).pre_events(["node_input_required"]));
+    let flow = FlowBuilder::new().node("ask", ask(&json!({})).pre_events(["node_input_required"]));
     let report = run(&test, &FakeModel::by(|_| ""), flow.build().unwrap())
         .await
         .unwrap();
@@ -179,7 +178,7 @@ async fn a_run_that_waits_names_its_question() {
 #[tokio::test]
 async fn a_project_finds_damage_of_its_runs_when_it_is_dropped() {
     let test = TestProject::new();
-    let report = run(&test, &FakeModel::by(|_| "A story."), asking(json!({})))
+    let report = run(&test, &FakeModel::by(|_| "A story."), asking(&json!({})))
         .await
         .unwrap();
     std::fs::write(report.run_dir.join("story/ask/outcome.json"), "{}").unwrap();
