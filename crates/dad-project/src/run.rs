@@ -265,7 +265,6 @@ impl ProjectRun {
     }
 
     /// Resumes the run in its own directory: committed steps stand.
-    #[must_use]
     pub fn resume(&self) -> Resumption<'_> {
         Resumption {
             run: self,
