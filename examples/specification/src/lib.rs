@@ -136,17 +136,13 @@ pub async fn node_input_event_handler(event: NodeInputRequiredEvent) -> Result<(
 /// # Errors
 /// If one of the runs fails.
 pub async fn run_agent_and_flow(
-    project: &Project,
+    run_context: RunContext,
     my_flow: FlowDefinition,
+    flow_context: RunContext,
 ) -> Result<[RunReport; 2], Box<dyn Error>> {
-    let context = |root: &str| {
-        let context = project.context(root)?;
-        Ok::<_, ProjectError>(context.build()?)
-    };
-    let runner = AgentRunner::new(my_agent()?, context("my_agent")?);
+    let runner = AgentRunner::new(my_agent()?, run_context);
     let result = runner.run().await?;
-
-    let flow_runner = FlowRunner::new(my_flow, context("my_flow")?);
+    let flow_runner = FlowRunner::new(my_flow, flow_context);
     let flow_result = flow_runner.run().await?;
     Ok([result, flow_result])
 }

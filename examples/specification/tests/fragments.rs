@@ -108,7 +108,9 @@ async fn static_inputs_come_from_code_and_file() {
 async fn agents_and_flows_have_runners() {
     let (_dir, project) = opened();
     let flow = dhenara::FlowBuilder::new().build().unwrap();
-    for report in run_agent_and_flow(&project, flow).await.unwrap() {
+    let context = |root: &str| project.context(root).unwrap().build().unwrap();
+    let reports = run_agent_and_flow(context("my_agent"), flow, context("my_flow")).await;
+    for report in reports.unwrap() {
         assert_eq!(report.status, RunStatus::Completed);
     }
 }
@@ -116,4 +118,42 @@ async fn agents_and_flows_have_runners() {
 #[test]
 fn the_flow_of_the_global_data_directory_is_a_definition() {
     assert_eq!(implementation_flow().unwrap().definition().body.elements.len(), 3);
+}
+
+/// The fragments with the lines of code that the original has for each, without imports, comments and empty lines.
+const ORIGINAL: [(&str, &str, usize); 8] = [
+    ("RunContext", "create_a_run_context", 7),
+    ("Setting up the Run Context", "set_up_an_agent_runner", 16),
+    ("Run Lifecycle", "run_lifecycle", 10),
+    ("Re-runs and Continuations", "continue_from", 7),
+    ("Static Inputs", "static_inputs", 5),
+    ("Integration with Event System", "node_input_event_handler", 15),
+    ("Integration with Runners", "run_agent_and_flow", 4),
+    ("Global Data Directory", "implementation_flow", 22),
+];
+
+/// The lines of code in the body of a function.
+fn lines_of(function: &str) -> usize {
+    let source = include_str!("../src/lib.rs");
+    let (_, behind) = source.split_once(&format!("fn {function}(")).unwrap();
+    let (_, body) = behind.split_once(" {\n").unwrap();
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    let lines = body.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .count()
+}
+
+#[test]
+fn no_fragment_is_longer_than_the_original_by_more_than_a_third() {
+    let readme = include_str!("../README.md");
+    for (heading, function, original) in ORIGINAL {
+        let lines = lines_of(function);
+        assert!(
+            lines * 3 <= original * 4,
+            "{heading}: {lines} lines, {original} in the original"
+        );
+        let row = format!("| {heading} | `{function}` | {original} | {lines} |");
+        assert!(readme.contains(&row), "README.md lacks the row\n{row}");
+    }
 }
