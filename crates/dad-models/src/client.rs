@@ -19,7 +19,7 @@ pub type OnText<'a> = &'a (dyn Fn(&str) + Send + Sync);
 /// Answers requests to language models. Open for implementation; methods added later have default bodies.
 ///
 /// ```
-/// use dad_models::{CallContext, Message, ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Role};
+/// use dad_models::{CallContext, Message, ModelClient, ModelError, ModelRequest, ModelResponse, Role};
 ///
 /// /// A client for tests: it repeats the prompt.
 /// struct Echo;
@@ -34,12 +34,7 @@ pub type OnText<'a> = &'a (dyn Fn(&str) + Send + Sync);
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let request = ModelRequest {
-///     model: "test/echo".to_owned(),
-///     system: Vec::new(),
-///     messages: vec![Message::new(Role::User, "Good morning")],
-///     options: ModelOptions::default(),
-/// };
+/// let request = ModelRequest::new("test/echo", [Message::new(Role::User, "Good morning")]);
 /// let response = Echo.complete(&request, &CallContext::new("flow.greet".parse()?)).await?;
 /// assert_eq!(response.text, "Good morning");
 /// # Ok(())

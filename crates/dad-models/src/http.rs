@@ -36,7 +36,7 @@ const ANSWER_MIB: u64 = 128;
 ///
 /// let project = std::path::Path::new("my_project");
 /// let credentials = Credentials::new(project, None, SecretRegistry::new());
-/// let limits = Limits { max_concurrency: Some(8), ..Limits::default() };
+/// let limits = Limits::default().max_concurrency(8);
 /// let client = HttpClient::new(ModelCatalog::load(project)?, credentials).with_limits(limits);
 /// let models = Models::new(client); // a resource of the runs that share it
 /// # let _ = models;

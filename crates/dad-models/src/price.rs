@@ -1,12 +1,13 @@
 //! Prices of models, and the cost of a call.
 
 use dad_core::Usage;
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 /// Prices in US dollars for a million tokens.
 ///
 /// A kind of token that has no price of its own costs what the tokens around it cost: cached input as input, reasoning as output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Rates {
@@ -16,45 +17,55 @@ pub struct Rates {
     pub output: f64,
     /// Tokens sent that the provider read from its cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub cached_input: Option<f64>,
     /// Tokens sent that the provider wrote into its cache for its shortest time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub cache_write: Option<f64>,
     /// Tokens sent that the provider wrote into its cache for a longer time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub cache_write_long: Option<f64>,
     /// Tokens of reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub reasoning: Option<f64>,
     /// Tokens of audio sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub audio_input: Option<f64>,
     /// Tokens of audio received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub audio_output: Option<f64>,
     /// Tokens of images received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub image_output: Option<f64>,
 }
 
 /// Prices of the service tiers that cost more or less than the usual one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Tiers {
     /// Answered before others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub priority: Option<Rates>,
     /// Answered when there is room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub flex: Option<Rates>,
     /// Answered within hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[setters(into)]
     pub batch: Option<Rates>,
 }
 
 /// Prices of calls that send more than some number of tokens. They hold for all tokens of such a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LongContext {
@@ -211,7 +222,7 @@ impl Price {
     /// use dad_models::{Price, Rates};
     ///
     /// let mut price = Price::new(5.0, 25.0);
-    /// price.tiers.priority = Some(Rates { input: 10.0, output: 50.0, ..Rates::default() });
+    /// price.tiers.priority = Some(Rates::default().input(10.0).output(50.0));
     /// assert_eq!(price.highest(1000, None).output, 50.0);
     /// assert_eq!(price.highest(1000, Some("default")).output, 25.0);
     /// ```

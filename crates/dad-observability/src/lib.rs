@@ -14,7 +14,7 @@
 //!
 //! let subscriber = tracing_subscriber::registry().with(dad_observability::layer());
 //! # let _ = subscriber;
-//! let settings = ObservabilitySettings { enable_metrics: false, ..ObservabilitySettings::default() };
+//! let settings = ObservabilitySettings::default().enable_metrics(false);
 //! ```
 
 mod ids;

@@ -18,6 +18,8 @@ async fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
+            // With its causes: an error of a run says its place, and its source what happened there.
+            let error = dhenara::ErrorInfo::from_error("talk", &*error);
             anstream::eprintln!("error: {error}");
             ExitCode::FAILURE
         }

@@ -922,13 +922,14 @@ elements:
     assert!(!scratch.exists());
 
     let changed = definition(&text.replace("Greet", "Insult"));
-    let error = replay(&recorded, changed).await.unwrap_err().to_string();
+    let in_words = |error: &ReplayError| dhenara::ErrorInfo::from_error("replay", error).message;
+    let error = in_words(&replay(&recorded, changed).await.unwrap_err());
     assert!(
         error.contains("-Greet Ada") && error.contains("+Insult Ada"),
         "{error}"
     );
     let rude = replay(&recorded, definition(text)).context(|context| context.variable("tone", "rudely"));
-    assert!(rude.await.unwrap_err().to_string().contains("+Greet Ada"));
+    assert!(in_words(&rude.await.unwrap_err()).contains("+Greet Ada"));
     assert_eq!(scripted.asked().await.len(), 1, "no network was used");
     let nothing = replay(scripted.env.project(), definition(text))
         .await

@@ -346,7 +346,9 @@ async fn a_program_is_reported_no_credential_by_an_error() {
     let (scripted, ended, notes) = run_program(last).await;
     let error = ended.unwrap_err();
     assert_no_part("the error", format!("{error} {error:?}").as_bytes());
-    assert!(error.to_string().contains("401"), "{error}");
+    let words = dhenara::ErrorInfo::from_error("run", &error).message;
+    assert_no_part("the error with its causes", words.as_bytes());
+    assert!(words.contains("401"), "{words}");
     assert_runs_clean(&scripted.env, &assert_no_part);
     for event in notes.0.lock().unwrap().iter() {
         assert_no_part("an event", format!("{event:?}").as_bytes());
