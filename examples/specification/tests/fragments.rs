@@ -133,22 +133,21 @@ const ORIGINAL: [(&str, &str, usize); 8] = [
 ];
 
 /// The lines of code in the body of a function.
-fn lines_of(function: &str) -> usize {
+fn lines_of(function: &str) -> Option<usize> {
     let source = include_str!("../src/lib.rs");
-    let (_, behind) = source.split_once(&format!("fn {function}(")).unwrap();
-    let (_, body) = behind.split_once(" {\n").unwrap();
-    let (body, _) = body.split_once("\n}\n").unwrap();
+    let (_, behind) = source.split_once(&format!("fn {function}("))?;
+    let (_, body) = behind.split_once(" {\n")?;
+    let (body, _) = body.split_once("\n}\n")?;
     let lines = body.lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-        .count()
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    Some(code.count())
 }
 
 #[test]
 fn no_fragment_is_longer_than_the_original_by_more_than_a_third() {
     let readme = include_str!("../README.md");
     for (heading, function, original) in ORIGINAL {
-        let lines = lines_of(function);
+        let lines = lines_of(function).unwrap();
         assert!(
             lines * 3 <= original * 4,
             "{heading}: {lines} lines, {original} in the original"
