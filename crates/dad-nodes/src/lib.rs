@@ -14,6 +14,9 @@
 //! # Ok::<(), dad_definition::Problems>(())
 //! ```
 //!
+//! Settings and most of their enums may grow. The forms that one setting may have are closed sets: `CommandLine`, `Sandbox`,
+//! `InheritedVariable`, `SystemInstruction`, `Prompt`, `Tool` and `OneOrMany`.
+//!
 //! # Features
 //! All are on by default. `ai`, `command`, `files`, `folder` and `http` are the nodes; without `ai` and `http` the crate has no
 //! client of the network. `outline-javascript`, `outline-python`, `outline-rust` and `outline-typescript` are the languages that

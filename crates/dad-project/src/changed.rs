@@ -7,7 +7,7 @@ use dad_run::{DefinitionChanges, RecordedDefinition, RunView, adopted};
 use crate::error::ProjectError;
 use crate::project::Project;
 
-/// Which definition a run is continued with.
+/// The definition that a run is resumed with. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefinitionChoice {
     /// The one it was started with.

@@ -23,6 +23,7 @@ use crate::project::{Client, Project, replay_of};
 
 /// Changes of an environment since a run was started that keeps what it was started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EnvironmentChange {
     /// The name of the environment; naming it anew takes the present configuration.
     pub environment: String,

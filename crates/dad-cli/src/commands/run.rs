@@ -182,7 +182,7 @@ fn apply_options(
     }
     context = context.fresh(options.fresh);
     for selector in &options.execute {
-        context = context.execute(selector);
+        context = context.execute_anew(selector);
     }
     for selector in &options.ask {
         context = context.ask(selector);

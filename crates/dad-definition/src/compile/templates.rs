@@ -120,7 +120,9 @@ impl Compiler<'_> {
                                 unknown_function(&reference.name)
                             } else {
                                 let is_short = template.source()[reference.span.range()].starts_with("$var{");
-                                self.unknown_variable(&reference.name, prompt_variables, is_short)
+                                let unknown =
+                                    self.unknown_variable(&reference.name, prompt_variables, is_short);
+                                self.with_step(unknown, &reference.name, asker)
                             }
                         };
                         (!known).then(unknown)
@@ -152,6 +154,16 @@ impl Compiler<'_> {
 
     fn is_known(&self, name: &str, prompt_variables: &Map<String, Value>) -> bool {
         RUN_VARIABLES.contains(&name) || prompt_variables.contains_key(name) || self.names.contains(name)
+    }
+
+    /// The problem, with the form in which the result of a step is read, if the name is that of a step and of no variable.
+    fn with_step(&self, unknown: Problem, name: &str, asker: Asker) -> Problem {
+        if self.declared.contains(name) || self.outline.resolve(name, asker).is_err() {
+            return unknown;
+        }
+        unknown.hint(format!(
+            "it is the name of a step, whose result is `$hier{{{name}}}`, such as `$hier{{{name}}}.outcome`"
+        ))
     }
 
     /// `is_short` says that it is written as `$var{}`, which a text may hold by chance.

@@ -1240,3 +1240,34 @@ elements:
       = hint: write it as text, in quotes
     ");
 }
+
+#[test]
+fn a_step_that_is_read_as_a_variable() {
+    let yaml = "
+schema_version: 1
+kind: flow
+output: $expr{asks.outcome.text}
+elements:
+  - { node: asks, type: command, settings: { commands: [[ls]] } }
+  - { node: shows, type: command, settings: { commands: ['echo $var{asks}', 'echo $expr{shows.outcome}'] } }
+";
+    assert_snapshot!(reported(yaml), @"
+    agent.yaml:3:15: error[unknown_variable]: unknown variable `asks`
+      |
+    3 | output: $expr{asks.outcome.text}
+      |               ^^^^
+      = hint: it is the name of a step, whose result is `$hier{asks}`, such as `$hier{asks}.outcome`
+
+    agent.yaml:6:64: error[unknown_variable]: unknown variable `asks`
+      |
+    6 | …nd, settings: { commands: ['echo $var{asks}', 'echo $expr{shows.outcome}'] } }
+      |                                   ^^^^^^^^^^
+      = hint: it is the name of a step, whose result is `$hier{asks}`, such as `$hier{asks}.outcome`
+
+    agent.yaml:6:89: error[unknown_variable]: unknown variable `shows`
+      |
+    6 | … ['echo $var{asks}', 'echo $expr{shows.outcome}'] } }
+      |                                   ^^^^^
+      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{shows:…}` or `shows || …`
+    ");
+}

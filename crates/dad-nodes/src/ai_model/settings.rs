@@ -203,6 +203,7 @@ impl PromptMessage {
 /// The part of a prompt that a provider keeps in its cache, beside what is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum PromptCaching {
     /// The whole conversation is kept as far as it has come.
     Auto,
@@ -225,6 +226,7 @@ impl From<PromptCaching> for PromptCache {
 /// Whose message it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum PromptRole {
     /// The one who asks.
     User,
@@ -481,6 +483,7 @@ pub enum PromptFile {
     /// Its path, absolute: `$var{project_root}/diagram.png`. It must lie in the project, the run root or the run.
     Path(String),
     /// A path and what the file is.
+    #[non_exhaustive]
     File {
         /// Its path, as above.
         path: String,
@@ -491,6 +494,23 @@ pub enum PromptFile {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         cache: bool,
     },
+}
+
+impl PromptFile {
+    /// The file of a path, which is of a media type such as `image/png`.
+    pub fn of_type(path: impl Into<String>, media_type: impl Into<String>) -> Self {
+        Self::File {
+            path: path.into(),
+            media_type: Some(media_type.into()),
+            cache: false,
+        }
+    }
+}
+
+impl From<&str> for PromptFile {
+    fn from(path: &str) -> Self {
+        Self::Path(path.to_owned())
+    }
 }
 
 /// Something that a model may call: the name of a callback or node type, or more about it.
@@ -581,6 +601,7 @@ impl From<ToolSettings> for Tool {
 /// Whether a model calls tools.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ToolChoice {
     /// As it thinks.
     Auto,

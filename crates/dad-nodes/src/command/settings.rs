@@ -314,6 +314,7 @@ impl<S: Into<String>> FromIterator<S> for CommandLine {
 /// The form of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CommandOutput {
     /// As it is.
     Text,

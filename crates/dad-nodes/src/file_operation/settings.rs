@@ -108,6 +108,7 @@ impl FileOperationNodeSettings {
 /// The consequence of a failed operation for the others. The step fails either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnFailure {
     /// None of them is made.
     #[default]
@@ -222,6 +223,7 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FileOperationType {
     /// Gives a file its content. One that exists is replaced, and keeps what it has beside its content.
     #[default]

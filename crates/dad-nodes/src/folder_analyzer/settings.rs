@@ -178,6 +178,7 @@ impl FolderAnalysisOperation {
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FolderOperationType {
     /// The tree below a directory, with as much of the files' content as is asked for.
     #[default]
@@ -195,6 +196,7 @@ pub enum FolderOperationType {
 /// The part of a file that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ContentReadMode {
     /// Nothing.
     None,
@@ -209,6 +211,7 @@ pub enum ContentReadMode {
 /// A part that is left out of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ContentExclusion {
     /// Docstrings and documentation comments.
     DocStrings,
@@ -221,6 +224,7 @@ pub enum ContentExclusion {
 /// The detail of an outline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum StructureDetailLevel {
     /// Imports, and the names of types and functions.
     Basic,

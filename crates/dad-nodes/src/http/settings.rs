@@ -94,6 +94,7 @@ impl HttpNodeSettings {
 /// A method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
 pub enum HttpMethod {
     /// Reads.
     Get,
@@ -125,6 +126,7 @@ impl HttpMethod {
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HttpOutput {
     /// As text, in `outcome.body`.
     Text,

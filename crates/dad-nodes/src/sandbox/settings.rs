@@ -63,6 +63,7 @@ setters! {
 /// The visible part of the home directory for a command in a sandbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SandboxHome {
     /// An empty one, which is gone with the command.
     #[default]
@@ -96,6 +97,7 @@ impl Sandbox {
 /// Which commands of a user's runs execute in a sandbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SandboxMode {
     /// None, whatever definitions say.
     Off,

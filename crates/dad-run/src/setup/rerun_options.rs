@@ -38,7 +38,7 @@ impl RunContextBuilder {
 
     /// A step, or all steps of a component, that a re-run executes even if nothing changed.
     #[must_use]
-    pub fn execute(mut self, selector: impl Into<String>) -> Self {
+    pub fn execute_anew(mut self, selector: impl Into<String>) -> Self {
         self.options.execute.push(selector.into());
         self
     }

@@ -254,7 +254,7 @@ async fn run_parts(parts: &[Part], project: &Path, rerun: Option<(&Options, &Run
             None => {
                 context = context.fresh(options.is_fresh);
                 if let Some(step) = &options.execute {
-                    context = context.execute(step.get(&steps).as_str());
+                    context = context.execute_anew(step.get(&steps).as_str());
                 }
             }
         }
