@@ -157,18 +157,21 @@ fn listing(json: &Path) -> Result<Vec<String>, TaskError> {
 /// that it is implemented. Each line once.
 fn essential(items: &[String], written: &HashSet<String>) -> Vec<String> {
     let mut seen = HashSet::new();
-    let mut in_trait = false;
+    let mut in_trait_of = None;
     let mut kept = Vec::new();
     for line in items {
         let is_impl = line.starts_with("impl");
         if is_impl {
-            in_trait = line.contains(" for ");
+            in_trait_of = implementing(line);
         } else if !["pub fn", "pub const", "pub async", "pub unsafe", "pub type"]
             .iter()
             .any(|start| line.starts_with(start))
         {
-            in_trait = false;
+            in_trait_of = None;
         }
+        // A function of no type may stand right behind an implementation.
+        let name = line.split('(').next().unwrap_or_default();
+        let in_trait = in_trait_of.is_some_and(|implementing| name.contains(implementing));
         let follows = match is_impl {
             true => line.contains("StructuralPartialEq"),
             false => !written.contains(line) || (in_trait && !line.starts_with("pub type")),
@@ -178,6 +181,14 @@ fn essential(items: &[String], written: &HashSet<String>) -> Vec<String> {
         }
     }
     kept
+}
+
+/// The type that a line says to implement a trait, without its parameters.
+fn implementing(line: &str) -> Option<&str> {
+    let (_, behind) = line.split_once(" for ")?;
+    let whole = behind.split(" where ").next().unwrap_or(behind);
+    let name = whole.split('<').next().unwrap_or(whole);
+    name.split(' ').next_back()
 }
 
 /// The libraries of others whose types stand in a listing.
