@@ -18,8 +18,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dhenara::events::{EventBody, on_any};
 use dhenara::models::{
-    CallContext, Credentials, HttpClient, Message, ModelCatalog, ModelClient, ModelOptions, ModelRequest,
-    ModelResponse, Role,
+    CallContext, Credentials, HttpClient, Message, ModelCatalog, ModelClient, ModelRequest, ModelResponse,
+    Role,
 };
 use dhenara::{
     BindContext, Bound, BoundStep, ConditionalBuilder, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
@@ -128,9 +128,7 @@ impl BoundStep for MendingSettings {
                 std::future::pending::<()>().await;
             }
             messages.push(Message::new(Role::User, question));
-            let request = ModelRequest::new(self.model.clone(), messages.clone())
-                .system(Vec::new())
-                .options(ModelOptions::default());
+            let request = ModelRequest::new(self.model.clone(), messages.clone());
             let ask = async |number| {
                 let call = CallContext::new(cx.path().clone())
                     .number(number)

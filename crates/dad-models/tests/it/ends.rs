@@ -230,7 +230,7 @@ async fn an_empty_end_is_judged_by_its_reason() {
     )
     .await;
     let mut request = request();
-    let made = ToolCall::new("x".to_owned(), "note".to_owned(), json!({})).signatures(Vec::new());
+    let made = ToolCall::new("x", "note", json!({}));
     request
         .messages
         .push(Message::new(Role::Assistant, "\n\n").tool_calls(vec![made.clone()]));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dad_core::SecretRegistry;
 use dad_models::{
     CallContext, Credentials, FinishReason, HttpClient, Limits, Message, MessageFile, ModelCatalog,
-    ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Role, ToolCall, ToolChoice, ToolSpec,
+    ModelClient, ModelError, ModelRequest, ModelResponse, Role, ToolCall, ToolChoice, ToolSpec,
 };
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
@@ -125,7 +125,6 @@ pub(crate) fn client(protocol: &str, url: &str) -> HttpClient {
 pub(crate) fn request() -> ModelRequest {
     ModelRequest::new("m".to_owned(), vec![Message::new(Role::User, "Greet Ada.")])
         .system(vec!["Be brief.".into()])
-        .options(ModelOptions::default())
 }
 
 pub(crate) fn call() -> CallContext {

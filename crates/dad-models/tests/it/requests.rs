@@ -641,9 +641,7 @@ async fn reasoning_stays_as_it_is_within_a_turn() {
         .options
         .other
         .insert("reasoning_summary".to_owned(), "auto".into());
-    let call_of = |id: &str| {
-        dad_models::ToolCall::new(id.to_owned(), "note".to_owned(), json!({})).signatures(Vec::new())
-    };
+    let call_of = |id: &str| dad_models::ToolCall::new(id, "note", json!({}));
     let turn = |id: &str, blocks: serde_json::Value| {
         let mut content = blocks.as_array().unwrap().clone();
         content.push(json!({ "type": "tool_use", "id": id, "name": "note", "input": {} }));

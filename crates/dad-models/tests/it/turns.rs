@@ -284,10 +284,8 @@ async fn calls_of_another_model_get_ids_that_each_provider_takes() {
         let mut request = request();
         // Two turns of a model whose server gives every turn the same ids, in a form of its own.
         for turn in 0..2 {
-            let made = ["functions.note:0", "functions.note:1"].map(|id| {
-                ToolCall::new(id.to_owned(), "note".to_owned(), json!({ "turn": turn }))
-                    .signatures(Vec::new())
-            });
+            let made = ["functions.note:0", "functions.note:1"]
+                .map(|id| ToolCall::new(id, "note", json!({ "turn": turn })));
             request
                 .messages
                 .push(Message::new(Role::Assistant, "").tool_calls(made.to_vec()));
@@ -354,7 +352,7 @@ async fn mistral_gets_ids_of_its_form() {
     let client = dad_models::HttpClient::new(catalog, credentials);
     let mut request = request();
     for id in ["toolu_01A09q90qw90lq917835lq9", "abcDEF123"] {
-        let made = ToolCall::new(id.to_owned(), "note".to_owned(), json!({})).signatures(Vec::new());
+        let made = ToolCall::new(id, "note", json!({}));
         request
             .messages
             .push(Message::new(Role::Assistant, "").tool_calls(vec![made.clone()]));
@@ -380,8 +378,7 @@ async fn mistral_gets_ids_of_its_form() {
 #[tokio::test]
 async fn a_result_may_have_images() {
     let image = MessageFile::new("chart.png", "image/png", b"\x89PNG\r\n\x1a\nrest".to_vec());
-    let call_of_tool =
-        ToolCall::new("call_1".to_owned(), "plot".to_owned(), json!({})).signatures(Vec::new());
+    let call_of_tool = ToolCall::new("call_1", "plot", json!({}));
     let data = "iVBORw0KGgpyZXN0";
     for (protocol, place, image_at, text_at) in [
         (

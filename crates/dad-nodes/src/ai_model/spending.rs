@@ -350,7 +350,6 @@ mod tests {
 
     fn bound(max_output_tokens: Option<u32>, price: Option<Price>) -> CallBound {
         let request = ModelRequest::new("a/b".to_owned(), vec![Message::new(Role::User, "x".repeat(276))])
-            .system(Vec::new())
             .options(ModelOptions::default().max_output_tokens(max_output_tokens));
         CallBound::new(&request, price, None, None)
     }

@@ -92,7 +92,6 @@ impl Ran {
                 ),
             });
         }
-        let listed = |processes| serde_json::from_value(processes).unwrap_or_default();
         self.results.push(CommandResult {
             command: shown.clone(),
             returncode: code,
@@ -100,8 +99,8 @@ impl Ran {
             stderr,
             success,
             abandoned,
-            ended: listed(json!(ended)),
-            left_running: listed(json!(left_running)),
+            ended: ended.iter().map(|process| json!(process)).collect(),
+            left_running: left_running.iter().map(|process| json!(process)).collect(),
         });
         self.last = stdout;
         self.last_len = stdout_len;

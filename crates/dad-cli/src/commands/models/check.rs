@@ -141,7 +141,6 @@ fn request(name: &str) -> ModelRequest {
         name.to_owned(),
         vec![Message::new(Role::User, "Answer with the word yes.")],
     )
-    .system(Vec::new())
     .options(ModelOptions::default().max_output_tokens(TOKENS))
 }
 

@@ -342,8 +342,7 @@ async fn reasoning_and_what_is_empty_take_no_mark() {
     let native = request.messages[turn].native.as_mut().unwrap();
     native.content.retain(|block| block["type"] != "tool_use");
     request.messages.truncate(turn + 1);
-    request.messages[turn].tool_calls =
-        vec![ToolCall::new("a".to_owned(), "breaks".to_owned(), json!({})).signatures(Vec::new())];
+    request.messages[turn].tool_calls = vec![ToolCall::new("a", "breaks", json!({}))];
     request.messages.push(Message::new(Role::User, " \n"));
     request.messages[turn + 1].cache = true;
     request.messages.push(Message::new(Role::User, "Go on."));

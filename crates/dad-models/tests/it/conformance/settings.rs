@@ -135,7 +135,6 @@ impl Setting {
 
     pub(crate) fn request(&self, prompt: &str) -> ModelRequest {
         ModelRequest::new(self.name(), vec![Message::new(Role::User, prompt)])
-            .system(Vec::new())
             .options(ModelOptions::default().reasoning_effort(self.effort.map(str::to_owned)))
     }
 
