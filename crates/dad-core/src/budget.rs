@@ -144,7 +144,7 @@ impl fmt::Display for Budget {
         let parts = [
             self.cost.map(|cost| format!("cost ${cost}")),
             self.tokens.map(|tokens| format!("{tokens} tokens")),
-            self.calls.map(|calls| crate::count(calls, "call")),
+            self.calls.map(|calls| crate::size::count(calls, "call")),
             self.wall_time.map(format_duration),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -52,16 +52,23 @@ pub use duration::{ParseDurationError, format_duration, parse_duration};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use id::{ElementId, IdError, MAX_ID_LENGTH, RESERVED_IDS};
 pub use jiff::Timestamp;
-pub use misread::{in_words, is_about_a_type};
-pub use panic::panic_message;
 pub use path::{HierarchyPath, PathError, PathSelector, Segment, SelectError, component_around};
 pub use printable::{is_printable, printable};
 pub use result::{ArtifactRef, ComponentResult, ErrorInfo, FirstFailure, StatusCounts, StepResult};
 pub use run_id::{RunId, RunIdError, RunKind};
-pub use secret::{Redactor, SecretRegistry, StreamRedactor, has_mask};
+pub use secret::{Redactor, SecretRegistry, StreamRedactor};
 pub use shell_word::shell_word;
-pub use size::{ParseSizeError, count, format_size, parse_size};
+pub use size::{ParseSizeError, format_size, parse_size};
 pub use status::{RunStatus, StepStatus};
 pub use suggest::nearest;
 pub use usage::{Usage, format_dollars};
 pub use word::UnknownWord;
+
+/// Helpers that the crates of the run system share. They are no part of the public interface: any version may change them.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::misread::{in_words, is_about_a_type};
+    pub use crate::panic::panic_message;
+    pub use crate::secret::has_mask;
+    pub use crate::size::count;
+}

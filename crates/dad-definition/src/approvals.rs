@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dad_core::{ApprovalRule, HierarchyPath, NodeType, RuleDecision, has_mask};
+use dad_core::{ApprovalRule, HierarchyPath, NodeType, RuleDecision, internal::has_mask};
 use derive_setters::Setters;
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::Value;

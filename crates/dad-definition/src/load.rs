@@ -238,7 +238,7 @@ fn misread(error: &serde_path_to_error::Error<serde_json::Error>, spans: &SpanMa
             Segment::Map { key } | Segment::Enum { variant: key } => place.key(key),
             Segment::Unknown => place,
         });
-    let message = dad_core::in_words(error.inner());
+    let message = dad_core::internal::in_words(error.inner());
     let problem = if message.starts_with("unknown field") {
         // "unknown field `nme`, expected one of `name`, …"
         let mut names = message.split('`').skip(1).step_by(2);

@@ -419,7 +419,7 @@ fn previous_as<T: DeserializeOwned>(
     let typed = previous.cloned().map(serde_json::from_value).transpose();
     typed.map_err(|error| AskError::PreviousInput {
         path: path.clone(),
-        reason: dad_core::in_words(&error),
+        reason: dad_core::internal::in_words(&error),
     })
 }
 
@@ -427,6 +427,6 @@ fn previous_as<T: DeserializeOwned>(
 pub(crate) fn settings_as<T: DeserializeOwned>(path: &HierarchyPath, settings: Value) -> Result<T, AskError> {
     serde_json::from_value(settings).map_err(|error| AskError::Settings {
         path: path.clone(),
-        reason: dad_core::in_words(&error),
+        reason: dad_core::internal::in_words(&error),
     })
 }

@@ -316,7 +316,7 @@ async fn guarded(future: HandlerFuture) -> Option<String> {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
-    format!("panicked: {}", dad_core::panic_message(panic))
+    format!("panicked: {}", dad_core::internal::panic_message(panic))
 }
 
 async fn drive_handler(name: String, handler: NotifyFn, mut events: Subscription) -> HandlerWarnings {

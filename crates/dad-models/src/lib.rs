@@ -39,15 +39,22 @@ pub use http::HttpClient;
 pub use limits::Limits;
 pub use options::CallOptions;
 pub use price::{LongContext, Price, Rates, Tiers};
-pub use protocol::{ANSWER_TOOL, MAX_CACHE_MARKS};
-pub use replay::{MODEL_CALL, MODEL_FAILED, RecordedWeb, ReplayClient, ReplayNote};
+pub use replay::{RecordedWeb, ReplayClient, ReplayNote};
 pub use request::{
     Instruction, Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, PromptCache, Role, ToolCall,
     ToolChoice, ToolSpec,
 };
 pub use response::{FinishReason, ModelResponse, ResponseFile};
-pub use schema::{Strictness, restore_answer};
+pub use schema::Strictness;
 pub use web::{
-    AllowedHost, AllowedHosts, WEB_EXCHANGE, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest,
-    check_address,
+    AllowedHost, AllowedHosts, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest, check_address,
 };
+
+/// Helpers that the crates of the run system share. They are no part of the public interface: any version may change them.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::protocol::{ANSWER_TOOL, MAX_CACHE_MARKS};
+    pub use crate::replay::{MODEL_CALL, MODEL_FAILED};
+    pub use crate::schema::restore_answer;
+    pub use crate::web::WEB_EXCHANGE;
+}

@@ -92,7 +92,7 @@ impl CallOptions {
                 let place = error.path().to_string();
                 let name = place.split(['.', '[']).next().unwrap_or_default();
                 let value = written.get(name).unwrap_or(&Value::Null);
-                let reason = dad_core::in_words(error.inner());
+                let reason = dad_core::internal::in_words(error.inner());
                 format!("the option `{name}` cannot be {value}: {reason}")
             })?;
         match options.out_of_range() {

@@ -83,7 +83,6 @@ pub use command::{
     CommandLimits, CommandLine, CommandNode, CommandNodeInput, CommandNodeOutcome, CommandNodeSettings,
     CommandOutput, CommandResult, CountedVariable, InheritedVariable,
 };
-pub use environment::passed_environment;
 #[cfg(feature = "files")]
 pub use file_operation::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeOutcome,
@@ -98,7 +97,6 @@ pub use folder_analyzer::{
 };
 #[cfg(feature = "http")]
 pub use http::{HttpFile, HttpMethod, HttpNode, HttpNodeOutcome, HttpNodeSettings, HttpOutput};
-pub use not_compared::not_compared;
 #[cfg(feature = "command")]
 pub use sandbox::{Sandbox, SandboxBounds, SandboxHome, SandboxMode, SandboxPolicy};
 pub use serde_forms::{ObjectTemplate, OneOrMany};
@@ -118,4 +116,11 @@ pub fn builtin_nodes() -> NodeRegistry {
     #[cfg(feature = "http")]
     let nodes = nodes.register::<http::HttpExecutor>();
     nodes
+}
+
+/// Helpers that the crates of the run system share. They are no part of the public interface: any version may change them.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::environment::passed_environment;
+    pub use crate::not_compared::not_compared;
 }

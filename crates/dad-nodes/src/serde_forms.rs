@@ -1,6 +1,6 @@
 //! Forms of settings that are written in several ways: one or many, an object or a template of one.
 
-use dad_core::{in_words, is_about_a_type};
+use dad_core::internal::{in_words, is_about_a_type};
 use dad_definition::{Fit, misfits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

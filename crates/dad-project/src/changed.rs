@@ -2,7 +2,7 @@
 
 use dad_core::{Definition, HierarchyPath};
 use dad_definition::{Program, check_file, compile};
-use dad_run::{DefinitionChanges, RecordedDefinition, RunView, adopted};
+use dad_run::{DefinitionChanges, RecordedDefinition, RunView, internal::adopted};
 
 use crate::error::ProjectError;
 use crate::project::Project;

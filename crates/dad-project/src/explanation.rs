@@ -2,7 +2,7 @@
 
 use dad_core::{HierarchyPath, RunId, StepStatus};
 use dad_events::Origin;
-use dad_nodes::not_compared;
+use dad_nodes::internal::not_compared;
 use dad_run::{
     AnsweredBy, AskedAgain, Changes, ControlKind, Edit, QuestionKind, Reason, RecordBody, RerunPlan,
     RunError, RunView, StepCommitted, ViewEntry, layout,

@@ -70,6 +70,12 @@ impl ProjectRun {
         &self.view
     }
 
+    /// The project that the run was opened in.
+    #[must_use]
+    pub const fn project(&self) -> &Project {
+        &self.project
+    }
+
     /// The run as it is now.
     ///
     /// # Errors
@@ -268,6 +274,7 @@ impl ProjectRun {
     pub fn resume(&self) -> Resumption<'_> {
         Resumption {
             run: self,
+            project: self.project.clone(),
             definition: None,
             changes: Vec::new(),
         }
@@ -285,6 +292,7 @@ impl ProjectRun {
 #[must_use = "nothing is executed until its runner is run"]
 pub struct Resumption<'r> {
     run: &'r ProjectRun,
+    project: Project,
     definition: Option<DefinitionChoice>,
     changes: Vec<ContextChange<'r>>,
 }
@@ -295,6 +303,12 @@ impl<'r> Resumption<'r> {
     /// The definition to resume with, if it changed since the run was started.
     pub const fn definition(mut self, choice: DefinitionChoice) -> Self {
         self.definition = Some(choice);
+        self
+    }
+
+    /// The project to resume the run in: the run's own with another environment, model client, replay source or budget.
+    pub fn project(mut self, project: Project) -> Self {
+        self.project = project;
         self
     }
 
@@ -310,21 +324,26 @@ impl<'r> Resumption<'r> {
     /// The definition and the context to resume the run with.
     ///
     /// # Errors
+    /// As [`begin`](Self::begin), or if a setting of the context is invalid.
+    pub fn prepare(self) -> Result<(Definition, RunContext), ProjectError> {
+        let (_, definition, context) = self.begin()?;
+        Ok((definition, context.build()?))
+    }
+
+    /// The project in the environment of the run, with the definition and the context to resume the run with: for a program
+    /// that looks at them first, or changes the context by what it sees.
+    ///
+    /// # Errors
     /// If the run is completed, or not the user's own; [`ProjectError::DefinitionChanged`] without a
     /// [choice](Self::definition) between the recorded definition and the current one; or as [`Project::context_of`].
-    pub fn prepare(self) -> Result<(Definition, RunContext), ProjectError> {
-        let ProjectRun {
-            project,
-            view,
-            trusted,
-            ..
-        } = self.run;
+    pub fn begin(self) -> Result<(Project, Definition, RunContextBuilder), ProjectError> {
+        let ProjectRun { view, trusted, .. } = self.run;
         // Before its definition is read, which may have changed: nothing is left to execute.
         if view.sealed_status() == Some(RunStatus::Completed) {
             return Err(SetupError::AlreadyCompleted(view.name().into_owned()).into());
         }
         self.run.check_origin()?;
-        let project = project.clone().in_environment_of(view)?;
+        let project = self.project.in_environment_of(view)?;
         let definition = project.definition_of(view, self.definition)?;
         let mut context = project.context_of(view)?.trust_run(*trusted);
         if let Some(spans) = view.definition()?.spans {
@@ -332,7 +351,7 @@ impl<'r> Resumption<'r> {
         }
         let changed = self.changes.into_iter();
         let context = changed.fold(context, |context, change| change(context));
-        Ok((definition, context.build()?))
+        Ok((project, definition, context))
     }
 
     /// The runner that resumes the run.

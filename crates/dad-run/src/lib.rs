@@ -82,7 +82,6 @@ pub use dad_fs::{Durability, Share};
 pub use self::clock::{Clock, SystemClock};
 pub use self::error::{NextStep, RunError, RunErrorKind, SetupError};
 pub use self::files::RunFiles;
-pub use self::git_commit::git_common_dir;
 pub use self::journal::loops::{LoopItems, RangeBounds};
 pub use self::journal::place::RunPlace;
 pub use self::journal::reason::Reason;
@@ -96,7 +95,6 @@ pub use self::journal::subject::{AnsweredBy, AskedAgain, PartName, Subject};
 pub use self::journal::text::{RecordSource, RecordText, RecordedError};
 pub use self::live::accounts::{Available, BudgetExceeded, Estimate};
 pub use self::live::active_run::ActiveRun;
-pub use self::live::adopt::adopted;
 pub use self::live::approval::ApprovalAnswer;
 pub use self::live::budget::Reservation;
 pub use self::live::descriptors::{DescriptorPermit, Descriptors};
@@ -112,7 +110,6 @@ pub use self::origin::Origin;
 pub use self::origin_key::OriginKey;
 pub use self::process_group::{TOKEN_VARIABLE, process_start_time};
 pub use self::rerun::changes::{Change, ChangeKind, Changes};
-pub use self::rerun::diff_excerpt::shorten_diff;
 pub use self::rerun::edit::Edit;
 pub use self::rerun::plan::{Decision, PlannedAnswer, PlannedStep, RerunPlan};
 pub use self::setup::builder::RunContextBuilder;
@@ -137,3 +134,11 @@ pub use self::store::retention::{KeepReason, PlannedRun, PrunePlan, RetentionPol
 pub use self::store::run_entry::{RunEntry, Unreadable};
 pub use self::store::verify::{Damage, Verification};
 pub use self::store::view::RunView;
+
+/// Helpers that the crates of the run system share. They are no part of the public interface: any version may change them.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::git_commit::git_common_dir;
+    pub use crate::live::adopt::adopted;
+    pub use crate::rerun::diff_excerpt::shorten_diff;
+}

@@ -43,7 +43,6 @@ pub use conversation::{
     Conversation, YesNo, ask_choice, ask_choices, ask_long_text, ask_number, ask_path, ask_text, ask_yes_no,
     async_input, prompts_closed,
 };
-pub use dad_core::count;
 pub use error::TerminalError;
 pub use input::{
     AIModelInputOptions, ApprovalQuestion, AskedVariables, CommandInputOptions, FileOperationsInputOptions,
@@ -59,7 +58,14 @@ pub use progress::Progress;
 pub use screen::{
     Lines, PromptsForbidden, editor_is_open, forbid_prompts, is_interactive, print_line, stderr,
 };
-pub use text::{
-    BOLD, DIM, cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, printable, run_style,
-    usage, waits_for,
-};
+pub use text::{BOLD, DIM, printable};
+
+/// Helpers that the crates of the run system share. They are no part of the public interface: any version may change them.
+#[doc(hidden)]
+pub mod internal {
+    pub use dad_core::internal::count;
+
+    pub use crate::text::{
+        cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, run_style, usage, waits_for,
+    };
+}

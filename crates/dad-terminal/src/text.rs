@@ -1,7 +1,9 @@
 //! Text for the terminal: marks, styles, counts, and escapes for control characters.
 
 use anstyle::{AnsiColor, Style};
-use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage, count, format_dollars};
+use dad_core::{
+    HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage, format_dollars, internal::count,
+};
 use dad_events::QuestionKind;
 
 pub use dad_core::printable;

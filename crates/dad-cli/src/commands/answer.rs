@@ -21,7 +21,7 @@ use crate::output::hint::Hint;
 use crate::output::{json, out};
 use crate::session::drive::runtime;
 use crate::session::inputs::json_of;
-use crate::session::origin::check_origin;
+use crate::session::origin::own_or_trusted;
 
 /// Answer a question of a run, and resume the run.
 #[derive(Debug, Args)]
@@ -86,14 +86,8 @@ impl Execute for AnswerArgs {
 fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
-    let run = project
-        .run_of(project.view(&entry)?)
-        .source("dhenara answer")
-        .trusted();
+    let run = own_or_trusted(app, &project, project.view(&entry)?, options.trust)?.source("dhenara answer");
     let view = run.view();
-    if !options.trust {
-        check_origin(app, &project, view)?;
-    }
     if view.status == RunStatus::Running && options.driving.is_given() {
         let message = format!(
             "`{}` is driven by a process already, which keeps what it began with",
@@ -109,7 +103,7 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
         None
     } else {
         let options = resuming(options);
-        Some((Resumption::new(app, project.clone(), view, &options)?, options))
+        Some((Resumption::new(app, &run, &options)?, options))
     };
     // The answer is written before the driver of the run has seen it.
     let facts_file = view.facts_file(&question)?;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dad_core::{Definition, RunStatus};
-use dad_project::Project;
-use dad_run::{RunContextBuilder, RunView, Settled, SetupError};
+use dad_core::Definition;
+use dad_project::{Project, ProjectRun};
+use dad_run::{RunContextBuilder, Settled};
 use dad_runner::Runner;
 
 use crate::app::App;
@@ -16,7 +16,7 @@ use crate::output::summary::Invocation;
 use crate::session::context::{noted, recorded_context, warn_of_keys};
 use crate::session::drive::drive;
 use crate::session::inputs;
-use crate::session::origin::check_origin;
+use crate::session::origin::own_or_trusted;
 use crate::session::project::driven;
 
 /// Resume a run that did not complete, in its own directory: committed steps stand.
@@ -83,15 +83,8 @@ impl Execute for ResumeArgs {
 fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
-    let view = project.view(&entry)?;
-    // Before its definition is read, which may have changed: nothing is left to execute.
-    if view.sealed_status() == Some(RunStatus::Completed) {
-        return Err(SetupError::AlreadyCompleted(view.name().into_owned()).into());
-    }
-    if !options.trust {
-        check_origin(app, &project, &view)?;
-    }
-    Resumption::new(app, project, &view, options)?.drive(options)
+    let run = own_or_trusted(app, &project, project.view(&entry)?, options.trust)?;
+    Resumption::new(app, &run, options)?.drive(options)
 }
 
 /// A run that can be resumed.
@@ -103,19 +96,19 @@ pub(crate) struct Resumption {
 }
 
 impl Resumption {
-    pub(crate) fn new(
-        app: &App,
-        project: Project,
-        view: &RunView,
-        options: &ResumeOptions,
-    ) -> Result<Self, CommandError> {
-        let project = driven(project, options.env.as_deref(), &options.driving)?;
-        let (project, notes) = noted(project.in_environment_of(view)?);
-        let definition = project.definition_of(view, options.definition.map(Into::into))?;
+    pub(crate) fn new(app: &App, run: &ProjectRun, options: &ResumeOptions) -> Result<Self, CommandError> {
+        let view = run.view();
+        let project = driven(run.project().clone(), options.env.as_deref(), &options.driving)?;
+        let (project, notes) = noted(project);
+        let mut resumption = run.resume().project(project);
+        if let Some(choice) = options.definition {
+            resumption = resumption.definition(choice.into());
+        }
+        let (project, definition, context) = resumption.begin()?;
         warn_of_keys(&project, &definition);
-        let context = recorded_context(app, &project, view, notes, options.no_input)?;
+        let context = recorded_context(app, &project, view, context, notes, options.no_input)?;
         Ok(Self {
-            context: given_to(context, view, options)?,
+            context: given_to(context, options)?,
             run_dir: view.dir().to_path_buf(),
             project,
             definition,
@@ -143,14 +136,10 @@ impl Resumption {
 /// Adds the options of the command to the recorded context.
 fn given_to(
     mut context: RunContextBuilder,
-    view: &RunView,
     options: &ResumeOptions,
 ) -> Result<RunContextBuilder, CommandError> {
     if let Some(choice) = options.durability {
         context = context.durability(choice.into());
-    }
-    if let Some(spans) = view.definition()?.spans {
-        context = context.spans(spans);
     }
     let given = Given {
         inputs: options.inputs.clone(),
@@ -165,7 +154,7 @@ fn given_to(
         let (path, reason) = settled(settle);
         context = context.settle(path, Settled::Failed(reason));
     }
-    Ok(context.steal_lease(options.steal_lease).trust_run(options.trust))
+    Ok(context.steal_lease(options.steal_lease))
 }
 
 /// A step, and the reason for which it is settled.

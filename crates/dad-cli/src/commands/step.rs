@@ -63,7 +63,8 @@ impl Execute for StepArgs {
             Some(DefinitionChoice::Recorded) => view.definition()?.definition,
             _ => project.current_definition(&view)?,
         };
-        let context = recorded_context(app, &project, &view, notes, options.no_input)?;
+        let context = project.context_of(&view)?;
+        let context = recorded_context(app, &project, &view, context, notes, options.no_input)?;
         let context = inputs::apply(context, &options.given)?
             .previous_run_id(entry.run_id.as_str())
             .step_alone(&self.path)

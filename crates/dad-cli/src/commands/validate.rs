@@ -7,7 +7,7 @@ use dad_core::{ElementId, ErrorInfo};
 use dad_definition::{Checked, NodeElement, Problems, Program, check_executable, check_file, compile};
 use dad_project::{FoundDefinition, Project, name_of_definition};
 use dad_runner::RunSetup;
-use dad_terminal::{count, print_line};
+use dad_terminal::{internal::count, print_line};
 use serde_json::{Value, json};
 
 use crate::app::App;

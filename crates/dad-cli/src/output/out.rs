@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use dad_core::is_printable;
-use dad_terminal::{only_colours, printable};
+use dad_terminal::{internal::only_colours, printable};
 use serde::Serialize;
 
 use crate::error::CommandError;

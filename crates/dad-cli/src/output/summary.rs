@@ -8,7 +8,7 @@ use dad_core::{ErrorInfo, NodeType, RunStatus, Timestamp, Usage, format_duration
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
-use dad_terminal::{DIM, count, print_line, printable, run_style};
+use dad_terminal::{DIM, internal::count, internal::run_style, print_line, printable};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -132,7 +132,7 @@ fn change_line(result: &Value) -> Option<String> {
     };
     Some(format!(
         "{word} {}",
-        dad_terminal::one_line(result["path"].as_str()?, 90)
+        dad_terminal::internal::one_line(result["path"].as_str()?, 90)
     ))
 }
 
@@ -248,7 +248,7 @@ fn paid(usage: &Usage) -> String {
         parts.push(usage.tokens_in_words());
         parts.extend(match usage.cost {
             None => Some("unknown price".to_owned()),
-            Some(cost) => dad_terminal::cost(cost),
+            Some(cost) => dad_terminal::internal::cost(cost),
         });
     }
     if usage.replayed > 0 {

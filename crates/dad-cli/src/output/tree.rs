@@ -5,7 +5,7 @@ use std::fmt;
 
 use dad_core::{HierarchyPath, Segment, StepStatus};
 use dad_run::{RunView, ViewEntry};
-use dad_terminal::{DIM, count, path_indent};
+use dad_terminal::{DIM, internal::count, internal::path_indent};
 
 /// The most iterations of a loop of which all are shown.
 const FEW: usize = 12;

@@ -59,15 +59,15 @@ pub(crate) fn warn_of_models(project: &Project, definition: &Definition) {
     }
 }
 
-/// The context of a run that is resumed, as it was recorded. A note names the differences from the present configuration.
+/// The recorded context of a run, with its listeners. A note names the differences from the present configuration.
 pub(crate) fn recorded_context(
     app: &App,
     project: &Project,
     view: &RunView,
+    context: RunContextBuilder,
     notes: Notes,
     no_input: bool,
 ) -> Result<RunContextBuilder, CommandError> {
-    let context = project.context_of(view)?;
     if let Some(changes) = project.changes_since(view)? {
         let note = format!(
             "note: {changes}; `--env {}` uses the present configuration",

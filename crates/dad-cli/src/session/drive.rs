@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dad_core::{Definition, RunStatus};
-use dad_nodes::passed_environment;
+use dad_nodes::internal::passed_environment;
 use dad_project::Environment;
 use dad_run::{RunContext, RunContextBuilder, RunStop, RunView};
 use dad_runner::{RunReport, Runner};

@@ -2,7 +2,7 @@
 
 use dad_core::StepStatus;
 use dad_definition::{NodeElement, Program, compile};
-use dad_project::Project;
+use dad_project::{Project, ProjectRun};
 use dad_run::RunView;
 use dad_terminal::{DIM, print_line, printable};
 
@@ -13,6 +13,20 @@ use crate::error::CommandError;
 const MAX_NAMED: usize = 30;
 /// The part of a step's settings that is shown, in characters.
 const MAX_SHOWN: usize = 240;
+
+/// A run that is the user's own, or that the user trusts.
+pub(crate) fn own_or_trusted(
+    app: &App,
+    project: &Project,
+    view: RunView,
+    trust: bool,
+) -> Result<ProjectRun, CommandError> {
+    if trust {
+        return Ok(project.run_of(view).trusted());
+    }
+    check_origin(app, project, &view)?;
+    Ok(project.run_of(view))
+}
 
 /// Refuses a run that is not the user's own, and shows what it would execute.
 pub(crate) fn check_origin(app: &App, project: &Project, view: &RunView) -> Result<(), CommandError> {

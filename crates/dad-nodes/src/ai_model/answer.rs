@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use dad_core::json::{JsonError, parse_external};
 use dad_core::{Digest, Redactor};
 use dad_fs::Durability;
-use dad_models::{ModelResponse, ResponseFile, restore_answer};
+use dad_models::{ModelResponse, ResponseFile, internal::restore_answer};
 use dad_run::layout::CUSTOM_ARTIFACTS;
 use dad_runner::{NodeContext, NodeError};
 use serde::de::IgnoredAny;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::Usage;
 use dad_models::{
-    CallContext, FinishReason, MODEL_CALL, MODEL_FAILED, Message, ModelClient, ModelError, ModelRequest,
-    ModelResponse, Role, ToolChoice,
+    CallContext, FinishReason, Message, ModelClient, ModelError, ModelRequest, ModelResponse, Role,
+    ToolChoice,
+    internal::{MODEL_CALL, MODEL_FAILED},
 };
 use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dad_definition::SettingsProblem;
-use dad_models::{ANSWER_TOOL, CallOptions, MAX_CACHE_MARKS, Role};
+use dad_models::{
+    CallOptions, Role,
+    internal::{ANSWER_TOOL, MAX_CACHE_MARKS},
+};
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;

@@ -117,7 +117,7 @@ impl Ran {
         };
         let ended = all(|result| &result.ended);
         let left_running = all(|result| &result.left_running);
-        let mut summary = dad_core::count(self.results.len() as u64, "command");
+        let mut summary = dad_core::internal::count(self.results.len() as u64, "command");
         for (number, what) in [(ended, "left behind and ended"), (left_running, "left running")] {
             if number > 0 {
                 summary += &format!(", {number} {what}");

@@ -551,7 +551,7 @@ impl Output {
             "successful_operations": succeeded,
             "failed_operations": count - succeeded,
         });
-        let mut summary = dad_core::count(count as u64, "operation");
+        let mut summary = dad_core::internal::count(count as u64, "operation");
         if unchanged > 0 {
             summary.push_str(&format!(", {unchanged} unchanged"));
         }

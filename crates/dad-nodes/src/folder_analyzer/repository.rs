@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use dad_fs::Dir;
-use dad_run::git_common_dir;
+use dad_run::internal::git_common_dir;
 use dad_runner::Stop;
 use gix_ignore::glob::pattern::Case;
 

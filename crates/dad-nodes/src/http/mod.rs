@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use dad_core::Digest;
 use dad_definition::{Compiled, Prepared, SettingsProblem};
 use dad_models::{
-    AllowedHost, AllowedHosts, CallContext, RecordedWeb, WEB_EXCHANGE, WebAnswer, WebBounds, WebClient,
-    WebError, WebRequest, check_address, check_header,
+    AllowedHost, AllowedHosts, CallContext, RecordedWeb, WebAnswer, WebBounds, WebClient, WebError,
+    WebRequest, check_address, check_header, internal::WEB_EXCHANGE,
 };
 use dad_run::RunHandle;
 use dad_runner::{

@@ -200,7 +200,7 @@ impl Ledger {
 }
 
 fn amount(usage: &Usage) -> String {
-    let calls = dad_core::count(usage.calls, "call");
+    let calls = dad_core::internal::count(usage.calls, "call");
     let paid = usage.cost.filter(|cost| *cost > 0.0);
     let cost = paid.map(|cost| format!(", {}", format_dollars(cost)));
     let cost = cost.unwrap_or_default();

@@ -54,7 +54,7 @@ impl RunView {
         let outcome = result.get_mut("outcome").map(Value::take).unwrap_or_default();
         serde_json::from_value(outcome).map_err(|error| {
             let file = self.files.path_of(&path.to_relative_dir().join(RESULT));
-            let reason = dad_core::in_words(&error);
+            let reason = dad_core::internal::in_words(&error);
             RunError::unreadable(file, format!("its outcome is of another type: {reason}"))
         })
     }

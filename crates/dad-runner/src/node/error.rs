@@ -123,7 +123,7 @@ impl NodeError {
 
     /// The failure of a node that panicked.
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
-        let message = dad_core::panic_message(panic);
+        let message = dad_core::internal::panic_message(panic);
         Self::new("node_panicked", format!("the node panicked: {message}")).permanent()
     }
 

@@ -1,6 +1,9 @@
 //! Reading settings and inputs as the types of a node.
 
-use dad_core::{in_words, is_about_a_type, nearest};
+use dad_core::{
+    internal::{in_words, is_about_a_type},
+    nearest,
+};
 use dad_definition::{SettingsProblem, TemplateTree};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};

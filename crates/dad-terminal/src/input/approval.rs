@@ -14,7 +14,7 @@ use crate::error::TerminalError;
 use crate::prompt::size;
 use crate::screen::{is_interactive, write_line};
 use crate::text::{BOLD, DIM, mark, printable};
-use dad_core::count;
+use dad_core::internal::count;
 
 /// An action that a person is asked to approve.
 #[derive(Clone, Copy, Debug, Setters)]

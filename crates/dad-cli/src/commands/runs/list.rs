@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use dad_core::{RunStatus, format_duration, format_size};
 use dad_run::{RunEntry, Unreadable};
-use dad_terminal::{count, print_line, printable};
+use dad_terminal::{internal::count, print_line, printable};
 use serde_json::json;
 
 use crate::app::App;
@@ -137,7 +137,7 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
     },
     |run| {
         let usage = run.totals.map(|totals| totals.usage).unwrap_or_default();
-        let paid = usage.cost.and_then(dad_terminal::cost);
+        let paid = usage.cost.and_then(dad_terminal::internal::cost);
         let replayed = (usage.replayed > 0).then(|| "replayed".to_owned());
         paid.or(replayed).unwrap_or_default()
     },
@@ -151,7 +151,7 @@ fn duration(run: &RunEntry) -> Option<Duration> {
 
 /// A line of the list; a column that no run has anything for is left out.
 fn entry_line(run: &RunEntry, bytes: Option<u64>, widths: [usize; COLUMNS.len()]) -> String {
-    let style = dad_terminal::run_style(run.status);
+    let style = dad_terminal::internal::run_style(run.status);
     let status = match run.open_questions {
         0 => run.status.to_string(),
         open => format!("{} ({open})", run.status),

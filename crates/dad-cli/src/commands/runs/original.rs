@@ -2,7 +2,10 @@
 
 use dad_core::{HierarchyPath, StepStatus};
 use dad_run::{OriginalElement, OriginalRun};
-use dad_terminal::{BOLD, DIM, mark, run_style};
+use dad_terminal::{
+    BOLD, DIM,
+    internal::{mark, run_style},
+};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;

@@ -7,7 +7,7 @@ use dad_core::format_size;
 use dad_run::{
     KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, RunEntry, StoredRun,
 };
-use dad_terminal::{DIM, count, print_line, run_style};
+use dad_terminal::{DIM, internal::count, internal::run_style, print_line};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use dad_core::{HierarchyPath, PathSelector};
 use dad_run::{Repair, RepairDecision, SetupError, UncertainStep};
-use dad_terminal::{count, print_line, printable};
+use dad_terminal::{internal::count, print_line, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;

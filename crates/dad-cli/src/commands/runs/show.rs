@@ -9,7 +9,12 @@ use dad_core::{
     format_duration, format_size,
 };
 use dad_run::{OpenQuestion, OriginalRun, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry};
-use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, printable, run_style, waits_for};
+use dad_terminal::{
+    BOLD, DIM,
+    internal::count,
+    internal::{mark, path_indent, path_name, run_style, waits_for},
+    printable,
+};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -146,10 +151,10 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     rows.push(("made", format!("{}{took}", made_at(view.created_at))));
     let totals = view.totals;
     if totals.counts.total() > 0 {
-        rows.push(("steps", dad_terminal::counts(&totals.counts)));
+        rows.push(("steps", dad_terminal::internal::counts(&totals.counts)));
     }
     if totals.usage.calls > 0 {
-        let usage = dad_terminal::usage(&totals.usage);
+        let usage = dad_terminal::internal::usage(&totals.usage);
         rows.push(("model", format!("{}, {usage}", count(totals.usage.calls, "call"))));
     }
     let (files, bytes) = size(view)?;
@@ -231,7 +236,7 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
 /// The error of the component itself; the error of an element is shown with the element.
 fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
     let is_own = error.path.as_ref() == Some(path);
-    is_own.then(|| dad_terminal::one_line(&error.message, 120))
+    is_own.then(|| dad_terminal::internal::one_line(&error.message, 120))
 }
 
 /// The end of a step in words, with its summary cut at a width.
@@ -249,13 +254,13 @@ fn details(step: &StepCommitted, width: usize) -> String {
     parts.extend(
         step.summary
             .as_ref()
-            .map(|summary| dad_terminal::one_line(summary, width)),
+            .map(|summary| dad_terminal::internal::one_line(summary, width)),
     );
-    parts.extend(step.cost.and_then(dad_terminal::cost));
+    parts.extend(step.cost.and_then(dad_terminal::internal::cost));
     parts.extend(
         step.error
             .as_ref()
-            .map(|error| dad_terminal::one_line(&error.message, 120)),
+            .map(|error| dad_terminal::internal::one_line(&error.message, 120)),
     );
     parts.join("  ")
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use dad_run::{Origin, OriginalRun, RunView, Verification};
-use dad_terminal::{count, printable};
+use dad_terminal::{internal::count, printable};
 use serde_json::json;
 
 use crate::app::App;

@@ -4,8 +4,8 @@ use clap::Args;
 use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_project::{AnswerOrigin, Explanation};
-use dad_run::{AnsweredBy, Change, ChangeKind, shorten_diff};
-use dad_terminal::{BOLD, DIM, mark, printable};
+use dad_run::{AnsweredBy, Change, ChangeKind, internal::shorten_diff};
+use dad_terminal::{BOLD, DIM, internal::mark, printable};
 use serde_json::json;
 
 use crate::app::App;
