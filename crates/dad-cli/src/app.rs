@@ -12,6 +12,8 @@ use dad_project::{Project, User};
 use dad_run::RunContextBuilder;
 use dad_runner::NodeRegistry;
 
+use crate::output::program;
+
 /// The command with what a program adds to it: nodes, agents and flows in Rust, handlers of events, clients, observers, and
 /// subcommands of its own.
 ///
@@ -33,6 +35,7 @@ use dad_runner::NodeRegistry;
 /// }
 /// ```
 pub struct App {
+    pub(crate) name: String,
     pub(crate) nodes: NodeRegistry,
     pub(crate) definitions: Vec<(String, Definition)>,
     pub(crate) handlers: Box<dyn Fn() -> Vec<Handler> + Send + Sync>,
@@ -63,6 +66,7 @@ impl App {
     #[must_use]
     pub fn new() -> Self {
         Self {
+            name: program::DEFAULT.to_owned(),
             nodes: dad_nodes::builtin_nodes(),
             definitions: Vec::new(),
             handlers: Box::new(Vec::new),
@@ -71,6 +75,14 @@ impl App {
             contexts: Vec::new(),
             user: OnceLock::new(),
         }
+    }
+
+    /// The name of the program, `dhenara` by default: help and hints write it before the words of a command.
+    /// `env!("CARGO_BIN_NAME")` is that of a binary.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// The user whose projects are opened; by default the one that the environment of the process describes.

@@ -33,7 +33,7 @@ use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
 use crate::error::CommandError;
 use crate::exit_code;
-use crate::output::{json, out};
+use crate::output::{json, out, program};
 
 /// Run LLM agents so that every run is one directory of plain files.
 #[derive(Debug, Parser)]
@@ -149,6 +149,7 @@ impl App {
     }
 
     fn execute(self, words: Vec<OsString>) -> ExitCode {
+        program::set_name(&self.name);
         if let Some(name) = self.doubled_command() {
             let message = format!("the program adds a subcommand `{name}`, and there is one of that name");
             CommandError::usage("command_name", message).show();
@@ -199,7 +200,7 @@ impl App {
 
     fn read(&self, words: Vec<OsString>) -> Result<Read<'_>, clap::Error> {
         const WORDS: &str = "words";
-        let mut known = Cli::command();
+        let mut known = Cli::command().name(self.name.clone());
         for own in &self.commands {
             let words = Arg::new(WORDS)
                 .action(ArgAction::Append)

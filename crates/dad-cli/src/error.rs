@@ -10,6 +10,7 @@ use dad_terminal::{print_line, printable};
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::hint::Hint;
+use crate::output::program;
 use crate::output::summary::aligned;
 
 /// The error of a command: its message, and its exit code.
@@ -43,7 +44,10 @@ impl CommandError {
 
     /// The error for a panic of this program.
     pub(crate) fn bug() -> Self {
-        let message = "dhenara has a bug: what it says above should never happen";
+        let message = format!(
+            "{} has a bug: what it says above should never happen",
+            program::name()
+        );
         let mut error = Self::usage("bug", message).with_hint("please report it, with what was printed");
         error.exit_code = exit_code::BUG;
         error

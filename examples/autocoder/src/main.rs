@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match autocoder::agent() {
-        Ok(agent) => dad_cli::App::new().agent("autocoder_rs", agent).run(),
+        Ok(agent) => dad_cli::App::new()
+            .name(env!("CARGO_BIN_NAME"))
+            .agent("autocoder_rs", agent)
+            .run(),
         Err(problems) => {
             #[expect(clippy::print_stderr, reason = "the command has not started yet")]
             {

@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match specification::my_agent() {
-        Ok(agent) => dad_cli::App::new().agent("my_agent", agent).run(),
+        Ok(agent) => dad_cli::App::new()
+            .name(env!("CARGO_BIN_NAME"))
+            .agent("my_agent", agent)
+            .run(),
         Err(_) => ExitCode::from(dad_cli::exit_code::USAGE),
     }
 }

@@ -86,6 +86,7 @@ impl BoundStep for StubbornSettings {
 
 fn main() -> std::process::ExitCode {
     dad_cli::App::new()
+        .name(env!("CARGO_BIN_NAME"))
         .nodes(builtin_nodes().register::<Stubborn>())
         .run()
 }

@@ -1,6 +1,7 @@
 //! The messages of errors about runs, and the commands that they name next, which must work.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use dhenara::StepStatus;
 
@@ -274,4 +275,23 @@ fn an_effect_that_is_not_attempted_again_says_so() {
         drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
         says_nothing(&env.last_run());
     }
+}
+
+#[test]
+fn a_program_of_another_name_writes_its_own_name_in_hints() {
+    let env = failed_loop();
+    let mut own = env.command(env!("CARGO_BIN_EXE_stubborn"), &env.project());
+    let failed = env.finish(
+        own.args(["resume", "last"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let failed = failed.expect(1);
+    assert!(
+        failed.stderr.contains("next      stubborn resume run_"),
+        "{failed}"
+    );
+    assert!(!failed.stderr.contains("dhenara"), "{failed}");
 }

@@ -505,7 +505,7 @@ fn a_third_signal_ends_the_process_at_once() {
         &output,
         &[
             "`r.it` did not end: its process group ",
-            "ended at once; resume the run with `dhenara resume ",
+            "ended at once; resume the run with `stubborn resume ",
         ],
     );
     nothing_is_left(&env, "third");

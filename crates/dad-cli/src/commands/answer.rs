@@ -18,6 +18,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::{Driving, Place};
 use crate::output::hint::Hint;
+use crate::output::program;
 use crate::output::{json, out};
 use crate::session::drive::runtime;
 use crate::session::inputs::json_of;
@@ -86,7 +87,8 @@ impl Execute for AnswerArgs {
 fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
-    let run = own_or_trusted(app, &project, project.view(&entry)?, options.trust)?.source("dhenara answer");
+    let run = own_or_trusted(app, &project, project.view(&entry)?, options.trust)?
+        .source(program::command("answer"));
     let view = run.view();
     if view.status == RunStatus::Running && options.driving.is_given() {
         let message = format!(
@@ -148,7 +150,11 @@ fn resuming(options: &AnswerOptions) -> ResumeOptions {
 fn report(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Result<u8, CommandError> {
     let next = match view.status {
         RunStatus::Running => "the process that drives the run uses it".to_owned(),
-        _ => format!("`dhenara resume {}` resumes the run with it", view.name()),
+        _ => format!(
+            "`{} {}` resumes the run with it",
+            program::command("resume"),
+            view.name()
+        ),
     };
     if options.json {
         json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?;

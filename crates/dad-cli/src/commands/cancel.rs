@@ -11,6 +11,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::out;
+use crate::output::program;
 
 /// Stop a run that another process drives, or one step or component of it; committed steps stand.
 #[derive(Debug, Args)]
@@ -39,7 +40,9 @@ impl Execute for CancelArgs {
 fn cancel(app: &App, run: &str, path: Option<&str>, place: &Place) -> Result<u8, CommandError> {
     let project = app.project_or_here(place)?;
     let entry = project.own_runs()?.find(run, None)?;
-    let run = project.run_of(project.view(&entry)?).source("dhenara cancel");
+    let run = project
+        .run_of(project.view(&entry)?)
+        .source(program::command("cancel"));
     let path = run.cancel(path).map_err(|error| match error {
         ProjectError::Run(RunError::Setup(error)) => match *error {
             SetupError::Step(error) => not_found(&error, &entry),
@@ -52,7 +55,8 @@ fn cancel(app: &App, run: &str, path: Option<&str>, place: &Place) -> Result<u8,
         |path| format!("{path} of {}", entry.run_id),
     );
     out::lines(&format!(
-        "{what} is to stop; `dhenara runs show {}` tells how it ended",
+        "{what} is to stop; `{} {}` tells how it ended",
+        program::command("runs show"),
         entry.run_id
     ))?;
     Ok(exit_code::DONE)

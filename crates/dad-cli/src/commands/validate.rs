@@ -15,6 +15,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::program;
 use crate::output::{json, out};
 
 /// Check definitions without running them: every problem at once, with its place.
@@ -161,9 +162,8 @@ fn all_subjects(project: Project) -> Result<(Project, Vec<Subject>), CommandErro
     subjects.extend((0..project.definitions_built_in().len()).map(Subject::BuiltIn));
     if subjects.is_empty() {
         let message = format!("there are no agents in `{}`", project.root().display());
-        return Err(
-            CommandError::usage("no_agents", message).with_hint("name a file: `dhenara validate FILE`")
-        );
+        return Err(CommandError::usage("no_agents", message)
+            .with_hint(format!("name a file: `{}`", program::command("validate FILE"))));
     }
     Ok((project, subjects))
 }

@@ -4,6 +4,7 @@ use dad_core::ErrorInfo;
 use dad_run::NextStep;
 
 use crate::options::Place;
+use crate::output::program;
 use crate::output::summary::command_in;
 
 /// Advice for the user. Its commands name the place of the runs when it is shown.
@@ -113,7 +114,8 @@ impl From<NextStep> for Hint {
                 "start a re-run from it: `--previous-run-id {run} --entry-point PATH`"
             )),
             NextStep::TrustProject { project_root } => hint.text(format!(
-                "name your own project by `--project-root DIR`; if you trust this one, `dhenara trust {}` obeys it",
+                "name your own project by `--project-root DIR`; if you trust this one, `{} {}` obeys it",
+                program::command("trust"),
                 project_root.display()
             )),
             NextStep::NameProjectRoot => hint.text("name the project by `--project-root DIR`"),
@@ -135,9 +137,10 @@ impl From<NextStep> for Hint {
                  passes it over",
             ),
             NextStep::RedoOrSkip { path } => hint.text(format!("`--redo {path}` or `--skip {path}`")),
-            NextStep::ResumeUnresponsive => hint.text(
-                "a node returns when `cx.cancelled()` resolves, or is dropped there; `dhenara resume` executes it again",
-            ),
+            NextStep::ResumeUnresponsive => hint.text(format!(
+                "a node returns when `cx.cancelled()` resolves, or is dropped there; `{}` executes it again",
+                program::command("resume")
+            )),
             NextStep::StealLease => {
                 hint.text("if that process has ended, take the run over by `--steal-lease`")
             }

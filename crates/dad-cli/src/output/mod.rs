@@ -4,5 +4,6 @@ pub(crate) mod hint;
 pub(crate) mod json;
 pub(crate) mod out;
 pub(crate) mod plan;
+pub(crate) mod program;
 pub(crate) mod summary;
 pub(crate) mod tree;

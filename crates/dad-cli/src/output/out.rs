@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::exit_code;
+use crate::output::hint::Hint;
 
 /// The code of the error that standard output cannot be written.
 pub(crate) const CODE: &str = "output";
@@ -60,8 +61,11 @@ pub(crate) fn check(written: io::Result<()>) -> Result<(), CommandError> {
 fn cannot_write(error: &io::Error) -> CommandError {
     let message = format!("the result cannot be written to standard output: {error}");
     let error = CommandError::usage(CODE, message).with_hint(
-        "make room, or send standard output elsewhere; what the command has done stays done, and \
-         `dhenara runs list` shows the runs there are",
+        Hint::from(
+            "make room, or send standard output elsewhere; what the command has done stays done, and ",
+        )
+        .command(["runs", "list"])
+        .text(" shows the runs there are"),
     );
     CommandError {
         exit_code: exit_code::FAILED,

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::options::Place;
 use crate::output::hint::Hint;
+use crate::output::program;
 
 /// The options that the next command must repeat.
 #[derive(Clone)]
@@ -68,7 +69,7 @@ fn place_words(place: &Place) -> Vec<String> {
 /// A command line that a shell reads back as these words.
 fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.map(shell_word).collect();
-    std::iter::once("dhenara".to_owned())
+    std::iter::once(program::name())
         .chain(words)
         .collect::<Vec<_>>()
         .join(" ")

@@ -22,6 +22,7 @@ pub struct Undo {
 }
 
 /// One step of an [`Undo`].
+#[non_exhaustive]
 pub struct UndoStep {
     /// The step.
     pub path: HierarchyPath,
@@ -35,6 +36,7 @@ pub struct UndoStep {
 
 /// A change of one file or directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UndoChange {
     /// It, absolute.
     pub path: PathBuf,

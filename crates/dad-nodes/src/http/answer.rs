@@ -18,6 +18,7 @@ use crate::json_text::json_of;
 
 /// The answer of a server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HttpNodeOutcome {
     /// The HTTP status.
     pub status: u16,
@@ -38,6 +39,7 @@ pub struct HttpNodeOutcome {
 
 /// A file that an answer was kept in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HttpFile {
     /// The path in the directory of the step.
     pub path: String,

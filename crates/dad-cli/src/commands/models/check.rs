@@ -19,6 +19,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::program;
 use crate::output::summary::aligned;
 use crate::output::{json, out};
 use crate::session::drive::runtime;
@@ -52,8 +53,10 @@ impl Execute for CheckArgs {
         };
         if names.is_empty() {
             let message = "`.dhenara/models.yaml` names no models";
-            return Err(CommandError::usage("no_models", message)
-                .with_hint("name one: `dhenara models check PROVIDER/MODEL`"));
+            return Err(CommandError::usage("no_models", message).with_hint(format!(
+                "name one: `{}`",
+                program::command("models check PROVIDER/MODEL")
+            )));
         }
         let found = check(&project, &catalog, &names, |checked| {
             // An answer may be a minute away: each is shown when it is there.

@@ -14,6 +14,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::program;
 use crate::output::summary::aligned;
 use crate::output::{json, out};
 
@@ -74,9 +75,10 @@ fn known(catalog: &ModelCatalog, name: &str) -> Result<KnownModel, CommandError>
         .map(|near| format!(", did you mean `{near}`?"))
         .unwrap_or_default();
     let message = format!("nothing is known about `{name}`{near}");
-    Err(CommandError::usage("unknown_model", message).with_hint(
-        "`dhenara models list` shows the known ones; one that is not known can be asked all the same",
-    ))
+    Err(CommandError::usage("unknown_model", message).with_hint(format!(
+        "`{}` shows the known ones; one that is not known can be asked all the same",
+        program::command("models list")
+    )))
 }
 
 fn shown(model: &KnownModel) -> String {

@@ -1,0 +1,25 @@
+//! The name of the program, as its hints write it.
+
+use std::sync::{PoisonError, RwLock};
+
+/// The name of the program without additions.
+pub(crate) const DEFAULT: &str = "dhenara";
+
+/// The name of the program whose command line is executed. Hints are made in many places, and one process is one program.
+static NAME: RwLock<Option<String>> = RwLock::new(None);
+
+/// Sets the name under which hints write commands.
+pub(crate) fn set_name(name: &str) {
+    *NAME.write().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+}
+
+/// The name of the program.
+pub(crate) fn name() -> String {
+    let name = NAME.read().unwrap_or_else(PoisonError::into_inner);
+    name.clone().unwrap_or_else(|| DEFAULT.to_owned())
+}
+
+/// A command of the program, by the words behind its name.
+pub(crate) fn command(words: &str) -> String {
+    format!("{} {words}", name())
+}
