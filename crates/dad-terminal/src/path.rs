@@ -135,8 +135,8 @@ mod tests {
             base: Some(env!("CARGO_MANIFEST_DIR").into()),
             default: None,
         };
-        assert_eq!(complete("Car", &options(PathKind::Any)), "Cargo.toml");
-        assert_eq!(complete("Car", &options(PathKind::Directory)), "Car");
+        assert_eq!(complete("REA", &options(PathKind::Any)), "README.md");
+        assert_eq!(complete("REA", &options(PathKind::Directory)), "REA");
         assert_eq!(complete("s", &options(PathKind::Directory)), "src/");
         assert_eq!(complete("src/pro", &options(PathKind::Any)), "src/pro");
         assert_eq!(

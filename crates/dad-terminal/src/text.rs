@@ -12,7 +12,7 @@ pub use dad_core::printable;
 /// [`printable`].
 ///
 /// ```
-/// assert_eq!(dad_terminal::only_colours("\u{1b}[31mred\u{1b}[2J"), "\u{1b}[31mred\\u{1b}[2J");
+/// assert_eq!(dad_terminal::internal::only_colours("\u{1b}[31mred\u{1b}[2J"), "\u{1b}[31mred\\u{1b}[2J");
 /// ```
 #[must_use]
 pub fn only_colours(text: &str) -> String {
