@@ -6,7 +6,7 @@ use std::fmt::Display;
 ///
 /// ```
 /// let error = serde_json::from_str::<u64>("\"5\"").unwrap_err();
-/// assert_eq!(dad_core::in_words(&error), "expected a whole number that is not negative, found the text \"5\" at line 1 column 3");
+/// assert_eq!(dad_core::internal::in_words(&error), "expected a whole number that is not negative, found the text \"5\" at line 1 column 3");
 /// ```
 #[must_use]
 pub fn in_words(error: &impl Display) -> String {

@@ -119,7 +119,7 @@ pub(crate) fn restore(answer: Value, schema: &Value, dialect: Dialect) -> Value 
 /// property that was left out, and out of the object around a schema whose root is none.
 ///
 /// ```
-/// use dad_models::restore_answer;
+/// use dad_models::internal::restore_answer;
 /// use serde_json::json;
 ///
 /// let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" }, "b": { "type": "string" } } });
