@@ -17,6 +17,7 @@ use crate::commands::models::check::CheckArgs as CheckModelArgs;
 use crate::commands::models::list::ListArgs as ListModelsArgs;
 use crate::commands::models::show::ShowArgs as ShowModelArgs;
 use crate::commands::render::RenderArgs;
+use crate::commands::rerun::RerunArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::run::{AgentArgs, FlowArgs};
 use crate::commands::runs::list::ListArgs;
@@ -49,6 +50,7 @@ enum Command {
     #[command(subcommand)]
     Run(RunCommand),
     Resume(Box<ResumeArgs>),
+    Rerun(Box<RerunArgs>),
     Answer(Box<AnswerArgs>),
     Cancel(CancelArgs),
     Validate(ValidateArgs),
@@ -96,6 +98,7 @@ impl Command {
             Self::Run(RunCommand::Flow(arguments)) => &**arguments,
             Self::Run(RunCommand::Step(arguments)) => &**arguments,
             Self::Resume(arguments) => &**arguments,
+            Self::Rerun(arguments) => &**arguments,
             Self::Answer(arguments) => &**arguments,
             Self::Cancel(arguments) => arguments,
             Self::Validate(arguments) => arguments,

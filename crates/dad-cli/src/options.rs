@@ -54,6 +54,33 @@ pub(crate) struct Driving {
     pub(crate) budget: Option<Budget>,
 }
 
+/// The parts of the previous run that a re-run reuses, and those that it executes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ReuseOptions {
+    /// Execute from this step or component on; what lies before it is taken from the previous run.
+    #[arg(long, visible_alias = "from", value_name = "PATH")]
+    pub(crate) entry_point: Option<String>,
+    /// Execute a step, or all of a component, even if nothing changed since the previous run.
+    #[arg(long, value_name = "PATH", conflicts_with = "entry_point")]
+    pub(crate) execute: Vec<String>,
+    /// Execute every step, whatever the previous run has.
+    #[arg(long, conflicts_with = "entry_point")]
+    pub(crate) fresh: bool,
+    /// Ask again for the input of a step or component, although the previous run has an answer to the same question.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ask: Vec<String>,
+    /// Take the answers of the previous run for a step or component, or for all that ask in it, whatever was asked there.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) reuse_answers: Vec<String>,
+    /// Change a result that is taken from the previous run, for what executes behind it.
+    #[arg(
+        long = "set",
+        value_name = "STEP.outcome.FIELD=JSON|@FILE",
+        requires = "entry_point"
+    )]
+    pub(crate) edits: Vec<String>,
+}
+
 impl Driving {
     /// Whether any of the options is given.
     pub(crate) const fn is_given(&self) -> bool {

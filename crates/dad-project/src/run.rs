@@ -1,6 +1,7 @@
 //! A run of a project: answering its questions, stopping it, resuming it, and looking at what it did.
 
 use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus};
+use dad_definition::SpanMap;
 use dad_run::{
     Answer, OpenQuestion, QuestionKind, RerunPlan, RunContext, RunContextBuilder, RunDiff, RunView,
     SetupError, ViewEntry, request_cancel,
@@ -9,7 +10,7 @@ use dad_runner::{Runner, forecast};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::changed::DefinitionChoice;
+use crate::changed::{DefinitionChoice, PlacedDefinition};
 use crate::error::ProjectError;
 use crate::explanation::Explanation;
 use crate::project::Project;
@@ -263,6 +264,25 @@ impl ProjectRun {
         self.rerun_in(&self.project)
     }
 
+    /// As [`rerun`](Self::rerun), with the project in the environment of the run and a definition to run again.
+    ///
+    /// # Errors
+    /// If the run is not the user's own, there is a problem with the definition, or as [`Project::context_of`].
+    pub fn rerun_of(
+        &self,
+        choice: DefinitionChoice,
+    ) -> Result<(Project, Definition, RunContextBuilder), ProjectError> {
+        self.check_origin()?;
+        let project = self.project.clone().in_environment_of(&self.view)?;
+        let PlacedDefinition { definition, spans } = match choice {
+            DefinitionChoice::Recorded => project.placed_definition_of(&self.view, Some(choice))?,
+            // A definition that is only recorded is the current one.
+            DefinitionChoice::Current => project.placed_current_definition(&self.view)?,
+        };
+        let context = placed(self.rerun_in(&project)?, spans);
+        Ok((project, definition, context))
+    }
+
     fn rerun_in(&self, project: &Project) -> Result<RunContextBuilder, ProjectError> {
         let context = project.context_of(&self.view)?;
         Ok(context
@@ -285,6 +305,14 @@ impl ProjectRun {
             return Ok(());
         }
         self.project.check_origin(&self.view)
+    }
+}
+
+/// A context with the places of the definition's parts, for messages.
+fn placed(context: RunContextBuilder, spans: Option<SpanMap>) -> RunContextBuilder {
+    match spans {
+        Some(spans) => context.spans(spans),
+        None => context,
     }
 }
 
@@ -344,11 +372,8 @@ impl<'r> Resumption<'r> {
         }
         self.run.check_origin()?;
         let project = self.project.in_environment_of(view)?;
-        let definition = project.definition_of(view, self.definition)?;
-        let mut context = project.context_of(view)?.trust_run(*trusted);
-        if let Some(spans) = view.definition()?.spans {
-            context = context.spans(spans);
-        }
+        let PlacedDefinition { definition, spans } = project.placed_definition_of(view, self.definition)?;
+        let context = placed(project.context_of(view)?, spans).trust_run(*trusted);
         let changed = self.changes.into_iter();
         let context = changed.fold(context, |context, change| change(context));
         Ok((project, definition, context))

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod cancel;
 pub(crate) mod models;
 pub(crate) mod render;
+pub(crate) mod rerun;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

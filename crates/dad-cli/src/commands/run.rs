@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
-use crate::options::{Driving, DurabilityChoice, Given, Place};
+use crate::options::{Driving, DurabilityChoice, Given, Place, ReuseOptions};
 use crate::output::summary::Invocation;
 use crate::output::{json, out, plan};
 use crate::session::context::{noted, warn_of_keys, warn_of_models, with_listeners};
@@ -54,28 +54,8 @@ struct RunOptions {
     /// Start from a previous run: its id, a unique beginning of it, or `last`.
     #[arg(long, value_name = "RUN")]
     previous_run_id: Option<String>,
-    /// Execute from this step or component on; what lies before it is taken from the previous run.
-    #[arg(long, value_name = "PATH")]
-    entry_point: Option<String>,
-    /// Execute a step, or all of a component, even if nothing changed since the previous run.
-    #[arg(long, value_name = "PATH", conflicts_with = "entry_point")]
-    execute: Vec<String>,
-    /// Execute every step, whatever the previous run has.
-    #[arg(long, conflicts_with = "entry_point")]
-    fresh: bool,
-    /// Ask again for the input of a step or component, although the previous run has an answer to the same question.
-    #[arg(long, value_name = "PATH")]
-    ask: Vec<String>,
-    /// Take the answers of the previous run for a step or component, or for all that ask in it, whatever was asked there.
-    #[arg(long, value_name = "PATH")]
-    reuse_answers: Vec<String>,
-    /// Change a result that is taken from the previous run, for what executes behind it.
-    #[arg(
-        long = "set",
-        value_name = "STEP.outcome.FIELD=JSON|@FILE",
-        requires = "entry_point"
-    )]
-    edits: Vec<String>,
+    #[command(flatten)]
+    reuse: ReuseOptions,
     /// A directory whose files are copied into the run's `static_inputs/`, with keys masked.
     #[arg(long, value_name = "DIR")]
     input_dir: Option<PathBuf>,
@@ -147,7 +127,7 @@ fn run(
     context = inputs::apply(context, &options.given)?;
     context = apply_options(context, options)?;
     if options.dry_run {
-        return dry_run(app, context, &found.definition, options);
+        return dry_run(app, context, &found.definition, options.json);
     }
     let invocation = Invocation::new(&options.place, project.root());
     let definition = found.definition.clone();
@@ -177,39 +157,24 @@ fn apply_options(
     if let Some(previous) = &options.previous_run_id {
         context = context.previous_run_id(previous);
     }
-    if let Some(entry) = &options.entry_point {
-        context = context.start_hierarchy_path(entry);
-    }
-    context = context.fresh(options.fresh);
-    for selector in &options.execute {
-        context = context.execute_anew(selector);
-    }
-    for selector in &options.ask {
-        context = context.ask(selector);
-    }
-    for selector in &options.reuse_answers {
-        context = context.reuse_answers(selector);
-    }
-    for edit in &options.edits {
-        let (target, value) = inputs::json_option(edit, "--set", "STEP.outcome.FIELD=JSON")?;
-        context = context.set_outcome(target, value);
-    }
+    context = inputs::apply_reuse(context, &options.reuse)?;
     if let Some(dir) = &options.input_dir {
         context = context.input_dir(dir);
     }
     Ok(context)
 }
 
-fn dry_run(
+/// Says what a run would do, without doing it.
+pub(crate) fn dry_run(
     app: &App,
     context: RunContextBuilder,
     definition: &Definition,
-    options: &RunOptions,
+    as_json: bool,
 ) -> Result<u8, CommandError> {
     let mut prepared = context.build()?.prepare_run(definition)?;
     runtime()?.block_on(dad_runner::forecast(&mut prepared, &app.nodes))?;
     let (program, plan) = (prepared.program(), prepared.plan());
-    if options.json {
+    if as_json {
         json::print(
             json!({ "dry_run": true, "steps": program.steps().map(|s| &s.path).collect::<Vec<_>>(), "plan": plan }),
         )?;

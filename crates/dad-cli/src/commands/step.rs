@@ -1,6 +1,7 @@
 //! `dhenara run step`.
 
 use clap::Args;
+use dad_project::DefinitionChoice as Choice;
 use dad_runner::Runner;
 
 use crate::app::App;
@@ -11,7 +12,7 @@ use crate::output::summary::Invocation;
 use crate::session::context::{noted, recorded_context};
 use crate::session::drive::drive;
 use crate::session::inputs;
-use crate::session::origin::check_origin;
+use crate::session::origin::own_or_trusted;
 use crate::session::project::driven;
 
 /// Execute one step of a run alone, with the inputs and results it had: to try a changed prompt, say.
@@ -53,22 +54,13 @@ impl Execute for StepArgs {
         let options = &self.options;
         let project = app.project(&options.place)?;
         let entry = project.own_runs()?.find_whole(&self.run)?;
-        let view = project.view(&entry)?;
-        if !options.trust {
-            check_origin(app, &project, &view)?;
-        }
         let project = driven(project, options.given.env.as_deref(), &options.driving)?;
-        let (project, notes) = noted(project.in_environment_of(&view)?);
-        let definition = match options.definition {
-            Some(DefinitionChoice::Recorded) => view.definition()?.definition,
-            _ => project.current_definition(&view)?,
-        };
-        let context = project.context_of(&view)?;
-        let context = recorded_context(app, &project, &view, context, notes, options.no_input)?;
-        let context = inputs::apply(context, &options.given)?
-            .previous_run_id(entry.run_id.as_str())
-            .step_alone(&self.path)
-            .trust_run(options.trust);
+        let (project, notes) = noted(project);
+        let run = own_or_trusted(app, &project, project.view(&entry)?, options.trust)?;
+        let choice = options.definition.map_or(Choice::Current, Into::into);
+        let (project, definition, context) = run.rerun_of(choice)?;
+        let context = recorded_context(app, &project, run.view(), context, notes, options.no_input)?;
+        let context = inputs::apply(context, &options.given)?.step_alone(&self.path);
         let invocation = Invocation::new(&options.place, project.root());
         drive(
             context,

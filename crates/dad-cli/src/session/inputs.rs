@@ -8,7 +8,7 @@ use dad_run::RunContextBuilder;
 use serde_json::Value;
 
 use crate::error::CommandError;
-use crate::options::Given;
+use crate::options::{Given, ReuseOptions};
 
 /// The longest file that an option names, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -42,6 +42,31 @@ pub(crate) fn apply(
         let (name, value) = json_option(var, "--var-json", "NAME=JSON")?;
         once(name)?;
         context = context.variable(name, value);
+    }
+    Ok(context)
+}
+
+/// Gives the context of a re-run what it reuses, and what it executes.
+pub(crate) fn apply_reuse(
+    mut context: RunContextBuilder,
+    options: &ReuseOptions,
+) -> Result<RunContextBuilder, CommandError> {
+    if let Some(entry) = &options.entry_point {
+        context = context.start_hierarchy_path(entry);
+    }
+    context = context.fresh(options.fresh);
+    for selector in &options.execute {
+        context = context.execute_anew(selector);
+    }
+    for selector in &options.ask {
+        context = context.ask(selector);
+    }
+    for selector in &options.reuse_answers {
+        context = context.reuse_answers(selector);
+    }
+    for edit in &options.edits {
+        let (target, value) = json_option(edit, "--set", "STEP.outcome.FIELD=JSON")?;
+        context = context.set_outcome(target, value);
     }
     Ok(context)
 }
