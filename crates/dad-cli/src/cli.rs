@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -32,6 +33,7 @@ use crate::commands::schema::SchemaArgs;
 use crate::commands::step::StepArgs;
 use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
+use crate::commands::wait::WaitArgs;
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::output::{json, out, program};
@@ -40,6 +42,12 @@ use crate::output::{json, out, program};
 #[derive(Debug, Parser)]
 #[command(name = "dhenara", version, max_term_width = 100)]
 struct Cli {
+    /// Work as if the command had been started in this directory.
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    directory: Option<PathBuf>,
+    /// Show no progress and no summary; warnings, errors and the result remain.
+    #[arg(short, long, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -53,6 +61,7 @@ enum Command {
     Rerun(Box<RerunArgs>),
     Answer(Box<AnswerArgs>),
     Cancel(CancelArgs),
+    Wait(WaitArgs),
     Validate(ValidateArgs),
     Render(Box<RenderArgs>),
     /// Look at the runs there are.
@@ -101,6 +110,7 @@ impl Command {
             Self::Rerun(arguments) => &**arguments,
             Self::Answer(arguments) => &**arguments,
             Self::Cancel(arguments) => arguments,
+            Self::Wait(arguments) => arguments,
             Self::Validate(arguments) => arguments,
             Self::Render(arguments) => &**arguments,
             Self::Runs(RunsCommand::List(arguments)) => arguments,
@@ -163,6 +173,14 @@ impl App {
             Ok(Read::Own(command, words)) => return (command.execute)(words),
             Err(error) => return show_usage(&error),
         };
+        program::set_quiet(cli.quiet);
+        if let Some(dir) = &cli.directory
+            && let Err(error) = std::env::set_current_dir(dir)
+        {
+            let message = format!("`-C {}`: the directory cannot be entered: {error}", dir.display());
+            CommandError::usage("directory", message).show();
+            return ExitCode::from(exit_code::USAGE);
+        }
         let command = cli.command.arguments();
         let common = command.common();
         // Handlers of a project ask by themselves, and know no options.

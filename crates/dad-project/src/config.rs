@@ -55,6 +55,9 @@ pub struct Environment {
     /// A program and its arguments, which the command calls for each question of a run that waits.
     #[serde(default)]
     pub on_waiting: Vec<String>,
+    /// A program and its arguments, which the command calls when a run has completed, failed or was cancelled.
+    #[serde(default)]
+    pub on_end: Vec<String>,
     /// The limits of concurrent calls to models, and of calls in a minute.
     #[serde(default)]
     pub limits: Limits,

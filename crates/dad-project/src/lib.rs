@@ -51,5 +51,5 @@ pub use definitions::{FoundDefinition, name_of_definition};
 pub use error::ProjectError;
 pub use explanation::{AnswerOrigin, Explanation};
 pub use project::Project;
-pub use run::{ProjectRun, Resumption};
+pub use run::{ProjectRun, Resumption, WaitFor};
 pub use user::User;

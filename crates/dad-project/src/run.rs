@@ -1,5 +1,7 @@
 //! A run of a project: answering its questions, stopping it, resuming it, and looking at what it did.
 
+use std::time::{Duration, Instant};
+
 use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus};
 use dad_definition::SpanMap;
 use dad_run::{
@@ -14,6 +16,19 @@ use crate::changed::{DefinitionChoice, PlacedDefinition};
 use crate::error::ProjectError;
 use crate::explanation::Explanation;
 use crate::project::Project;
+
+/// The shortest time between two looks at a run that is waited for.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The state of a run that [`ProjectRun::wait`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitFor {
+    /// No process drives it: it has ended, waits for an answer, or was interrupted.
+    Pause,
+    /// It has ended: it completed, failed, or was cancelled or interrupted. While it waits for an answer, another process may give one.
+    End,
+}
 
 /// A run of a project, as it was when it was read.
 ///
@@ -85,6 +100,31 @@ impl ProjectRun {
         let key = self.project.user().origin_key()?;
         let view = RunView::open_with(self.view.dir(), key.as_ref())?;
         Ok(Self { view, ..self })
+    }
+
+    /// Waits until no process drives the run any more, or longer, and gives the run as it is then. The run is read again and
+    /// again, with pauses that grow with the time that reading takes.
+    ///
+    /// # Errors
+    /// If the run cannot be read any more.
+    pub async fn wait(self, target: WaitFor) -> Result<Self, ProjectError> {
+        let mut run = self;
+        loop {
+            let began = Instant::now();
+            run = run.reread()?;
+            let status = run.view.status;
+            let is_there = match target {
+                WaitFor::Pause => !matches!(status, RunStatus::Running | RunStatus::Initialized),
+                WaitFor::End => !matches!(
+                    status,
+                    RunStatus::Running | RunStatus::Initialized | RunStatus::Waiting
+                ),
+            };
+            if is_there {
+                return Ok(run);
+            }
+            tokio::time::sleep(SHORTEST_PAUSE.max(began.elapsed() * 10)).await;
+        }
     }
 
     /// The reason for which a step was executed or reused, by the path of the step or the end of it.
@@ -286,7 +326,7 @@ impl ProjectRun {
     fn rerun_in(&self, project: &Project) -> Result<RunContextBuilder, ProjectError> {
         let context = project.context_of(&self.view)?;
         Ok(context
-            .previous_run_id(self.view.run_id.as_str())
+            .previous_run_id(&*self.view.name())
             .trust_run(self.trusted))
     }
 

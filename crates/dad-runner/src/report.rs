@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dad_core::{ErrorInfo, FirstFailure, RunId, RunStatus};
+use dad_core::{ErrorInfo, FirstFailure, RunId, RunStatus, StepStatus};
 use dad_run::{RunError, RunView, SetupError, Totals};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
@@ -51,7 +51,34 @@ impl Serialize for RunReport {
     }
 }
 
+/// The most failures that a report names.
+const MAX_FAILURES: usize = 10;
+
 impl RunReport {
+    /// The report of a run that no process drives, read from its directory. Its duration is the time from its start to its last
+    /// record, with the time in which it waited.
+    ///
+    /// # Errors
+    /// If its output cannot be read.
+    pub fn of(run: &RunView) -> Result<Self, RunError> {
+        let failed = run.steps().filter(|step| step.status == StepStatus::Failed);
+        let failures = failed.filter_map(|step| {
+            let error = step.error.clone()?;
+            Some(FirstFailure::new(step.path.clone(), error.into_inner()))
+        });
+        Ok(Self {
+            run_id: run.run_id.clone(),
+            run_dir: run.dir().to_path_buf(),
+            status: run.status,
+            output: run.output()?,
+            error: run.error.clone(),
+            totals: run.totals,
+            first_failures: failures.take(MAX_FAILURES).collect(),
+            duration: run.last_record_at.duration_since(run.created_at).unsigned_abs(),
+            warnings: Vec::new(),
+        })
+    }
+
     /// The outcome of a step as a type, read from the run's directory.
     ///
     /// ```no_run

@@ -209,7 +209,8 @@ fn the_user_approves_changes_or_denies_at_the_terminal() {
       steps     1 completed, 1 failed
       error     flow_root.second: it was not approved: too many
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara resume run_00000000_000000_000001
+      next      dhenara runs show run_00000000_000000_000001 flow_root.second
+      then      dhenara resume run_00000000_000000_000001
     "#);
     assert_eq!(status, "exit status: 1");
     let run = env.last_run();

@@ -214,7 +214,7 @@ fn a_run_whose_directory_was_renamed_is_called_as_it_is_found() {
     );
     let again = env.run(&["resume", "renamed", "--trust"]).expect(1);
     assert!(
-        again.stderr.contains("  next      dhenara resume renamed\n"),
+        again.stderr.contains("  then      dhenara resume renamed\n"),
         "{again}"
     );
     drop(
@@ -290,7 +290,7 @@ fn a_program_of_another_name_writes_its_own_name_in_hints() {
     );
     let failed = failed.expect(1);
     assert!(
-        failed.stderr.contains("next      stubborn resume run_"),
+        failed.stderr.contains("then      stubborn resume run_"),
         "{failed}"
     );
     assert!(!failed.stderr.contains("dhenara"), "{failed}");

@@ -46,7 +46,8 @@ fn a_node_that_fails_fails_its_run() {
       steps     1 completed, 1 failed
       error     broken_root.inner.breaks: `echo 'it is broken' >&2; exit 3` ended with exit code 3: it is broken
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara resume run_00000000_000000_000001
+      next      dhenara runs show run_00000000_000000_000001 broken_root.inner.breaks
+      then      dhenara resume run_00000000_000000_000001
     ---- exit code 1
     ");
 

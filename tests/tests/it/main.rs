@@ -33,6 +33,7 @@ mod concurrent_processes;
 mod control;
 mod crashes;
 mod damaged;
+mod driving;
 mod error_messages;
 mod escapes;
 #[cfg(unix)]

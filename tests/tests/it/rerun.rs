@@ -600,7 +600,8 @@ fn a_result_that_cannot_be_taken_over_fails_its_step() {
       error     flow_root.two: `[root]/project/runs/run_00000000_000000_000001/flow_root/two/outcome.json` is not the file that was recorded: it has 2 bytes, recorded were 67
       hint      restore the file, or start a re-run whose entry point is its step or one before it
       artifacts [root]/project/runs/rerun_00000000_000000_000002
-      next      dhenara resume rerun_00000000_000000_000002
+      next      dhenara runs show rerun_00000000_000000_000002 flow_root.two
+      then      dhenara resume rerun_00000000_000000_000002
     ");
     std::fs::write(&outcome, whole).unwrap();
     // What could not be taken executes.

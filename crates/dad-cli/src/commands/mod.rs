@@ -12,6 +12,7 @@ pub(crate) mod schema;
 pub(crate) mod step;
 pub(crate) mod trust;
 pub(crate) mod validate;
+pub(crate) mod wait;
 
 use crate::app::App;
 use crate::error::CommandError;

@@ -1,5 +1,6 @@
-//! The name of the program, as its hints write it.
+//! The program as its command line made it: its name, as hints write it, and whether it is quiet.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 /// The name of the program without additions.
@@ -7,6 +8,19 @@ pub(crate) const DEFAULT: &str = "dhenara";
 
 /// The name of the program whose command line is executed. Hints are made in many places, and one process is one program.
 static NAME: RwLock<Option<String>> = RwLock::new(None);
+
+/// Whether progress and summaries are left out.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether progress and summaries are left out.
+pub(crate) fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Whether progress and summaries are left out.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// Sets the name under which hints write commands.
 pub(crate) fn set_name(name: &str) {

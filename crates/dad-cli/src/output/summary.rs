@@ -187,7 +187,9 @@ pub(crate) fn show_summary(
     for warning in &report.warnings {
         row("warning", warning);
     }
-    row("next", &next_command(report, view, invocation));
+    for (label, command) in next_commands(report, view, invocation) {
+        row(label, &command);
+    }
 }
 
 /// A time as people read it.
@@ -223,22 +225,46 @@ pub(crate) fn aligned(text: &str, column: usize) -> String {
     text.trim_end().replace('\n', &format!("\n{:column$}", ""))
 }
 
-/// The next command that the user most likely needs.
-fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocation) -> String {
+/// The commands that the user most likely needs next, in their order.
+fn next_commands(
+    report: &RunReport,
+    view: Option<&RunView>,
+    invocation: &Invocation,
+) -> Vec<(&'static str, String)> {
+    const NEXT: &str = "next";
     let name = report.run_dir.file_name().unwrap_or_default().to_string_lossy();
     let run = &*name;
-    let place = invocation.place.iter().map(String::as_str);
-    match report.status {
+    let show = |step: Option<&str>| {
+        let words: Vec<&str> = ["runs", "show", run].into_iter().chain(step).collect();
+        (NEXT, invocation.command(&words))
+    };
+    let Some(view) = view else {
         // Its directory was removed, or its journal cannot be read: the list says which.
-        _ if view.is_none() => invocation.command(&["runs", "list"]),
-        RunStatus::Waiting => invocation.command(&["answer", run]),
-        RunStatus::Failed | RunStatus::Cancelled => invocation.command(&["resume", run]),
-        _ => {
-            let last = view.and_then(|view| view.steps().last().map(|step| step.path.to_string()));
-            let words = ["runs", "show", run].into_iter().chain(last.as_deref());
-            line(words.chain(place))
+        return vec![(NEXT, invocation.command(&["runs", "list"]))];
+    };
+    match (report.status, report.first_failures.first()) {
+        (RunStatus::Waiting, _) => vec![(NEXT, invocation.command(&["answer", run]))],
+        // As it is, the step would most likely fail again: its prompt, answer and output come first.
+        (RunStatus::Failed, Some(failed)) => {
+            let resume = ("then", resume_command(run, &failed.error, invocation));
+            vec![show(Some(failed.path.as_str())), resume]
         }
+        (RunStatus::Failed | RunStatus::Cancelled, _) => {
+            vec![(NEXT, invocation.command(&["resume", run]))]
+        }
+        _ => vec![show(view.steps().last().map(|step| step.path.as_str()))],
     }
+}
+
+/// The command that resumes a run once the cause of an error is mended.
+fn resume_command(run: &str, error: &ErrorInfo, invocation: &Invocation) -> String {
+    let is_of_definition = error.code == "template";
+    let current: &[&str] = if is_of_definition {
+        &["--definition", "current"]
+    } else {
+        &[]
+    };
+    invocation.command(&[&["resume", run], current].concat())
 }
 
 /// The usage of model calls.

@@ -13,6 +13,7 @@ use dad_terminal::{
 
 use crate::app::App;
 use crate::error::CommandError;
+use crate::output::program;
 use crate::session::replay_notes::{NotedProgress, Notes};
 
 /// A project whose recorded exchanges are noted when they answer, with the notes.
@@ -31,10 +32,10 @@ pub(crate) fn with_listeners(
     no_input: bool,
 ) -> RunContextBuilder {
     let interactive = !no_input && is_interactive();
-    let context = app
-        .changed(context)
-        .observe(Arc::new(NotedProgress::new(notes)))
-        .interactive(interactive);
+    let mut context = app.changed(context).interactive(interactive);
+    if !program::is_quiet() {
+        context = context.observe(Arc::new(NotedProgress::new(notes)));
+    }
     if interactive {
         context.register_event_handlers(ask_at_terminal(app.nodes.clone()))
     } else {

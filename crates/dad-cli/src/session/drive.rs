@@ -1,5 +1,6 @@
 //! The process that drives a run: signals, log layers, and the report at its end.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,15 +8,15 @@ use std::sync::Arc;
 use dad_core::{Definition, RunStatus};
 use dad_nodes::internal::passed_environment;
 use dad_project::Environment;
-use dad_run::{RunContext, RunContextBuilder, RunStop, RunView};
+use dad_run::{RunContext, RunContextBuilder, RunStop, RunView, layout};
 use dad_runner::{RunReport, Runner};
 use dad_terminal::print_line;
 use serde_json::Value;
 
 use crate::descriptors::descriptors;
 use crate::error::CommandError;
-use crate::output::summary::{Changes, Invocation, show_summary};
-use crate::output::{json, out};
+use crate::output::summary::{Changes, Invocation, error_at, show_summary};
+use crate::output::{json, out, program};
 use crate::signals::{Begun, Signals, exit_on_signal, stop_on_signal};
 use crate::{exit_code, logging};
 
@@ -67,9 +68,7 @@ pub(crate) fn drive(
     let _runtime = InBackground(Some(runtime));
     let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
     if let Some(report) = report {
-        if report.status == RunStatus::Waiting {
-            notify_waiting(report, &environment.on_waiting, project_root)?;
-        }
+        notify(report, environment, project_root)?;
         print_report(report, &changes, as_json, invocation)?;
     }
     match ended {
@@ -99,34 +98,51 @@ fn unheard(error: &io::Error) -> CommandError {
     )
 }
 
-/// Calls the environment's `on_waiting` command for each open question. A failure of the command is a warning.
-fn notify_waiting(report: &RunReport, command: &[String], project_root: &Path) -> Result<(), CommandError> {
-    let Some((program, arguments)) = command.split_first() else {
+/// Calls the environment's command for what became of a run: `on_waiting` for each open question, or `on_end`.
+fn notify(report: &RunReport, environment: &Environment, project_root: &Path) -> Result<(), CommandError> {
+    let name = report.run_dir.file_name().unwrap_or_default();
+    if report.status != RunStatus::Waiting {
+        let status = OsStr::new(report.status.as_str());
+        call(
+            ("on_end", &environment.on_end),
+            &[name, status, report.run_dir.as_os_str()],
+            project_root,
+        );
         return Ok(());
-    };
-    let view = RunView::open(&report.run_dir)?;
-    for open in view.open_questions() {
-        let file = dad_run::layout::DOT_RUN;
-        let file = report.run_dir.join(file).join(dad_run::layout::QUESTIONS);
-        let called = std::process::Command::new(program)
-            .args(arguments)
-            .args([&*view.name(), open.path.as_str()])
-            .arg(file.join(format!("{}.json", open.id)))
-            .current_dir(project_root)
-            .env_clear()
-            .envs(passed_environment())
-            .stdin(std::process::Stdio::null())
-            // Standard output is the run's own.
-            .stdout(io::stderr())
-            .status();
-        let trouble = match called {
-            Ok(status) if status.success() => continue,
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        };
-        print_line(&format!("warning: `on_waiting`: `{program}`: {trouble}"));
+    }
+    if environment.on_waiting.is_empty() {
+        return Ok(());
+    }
+    let questions = report.run_dir.join(layout::DOT_RUN).join(layout::QUESTIONS);
+    for open in RunView::open(&report.run_dir)?.open_questions() {
+        let file = questions.join(format!("{}.json", open.id));
+        let arguments = [name, OsStr::new(open.path.as_str()), file.as_os_str()];
+        call(("on_waiting", &environment.on_waiting), &arguments, project_root);
     }
     Ok(())
+}
+
+/// Calls a command of the environment, by its key, with more arguments. A failure of the command is a warning.
+fn call((key, command): (&str, &[String]), arguments: &[&OsStr], project_root: &Path) {
+    let Some((program, own)) = command.split_first() else {
+        return;
+    };
+    let called = std::process::Command::new(program)
+        .args(own)
+        .args(arguments)
+        .current_dir(project_root)
+        .env_clear()
+        .envs(passed_environment())
+        .stdin(std::process::Stdio::null())
+        // Standard output is the run's own.
+        .stdout(io::stderr())
+        .status();
+    let trouble = match called {
+        Ok(status) if status.success() => return,
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    print_line(&format!("warning: `{key}`: `{program}`: {trouble}"));
 }
 
 fn print_report(
@@ -138,8 +154,22 @@ fn print_report(
     if as_json {
         return json::print(serde_json::json!(report));
     }
-    let view = RunView::open(&report.run_dir).ok();
-    show_summary(report, view.as_ref(), changes, invocation);
+    if !program::is_quiet() {
+        let view = RunView::open(&report.run_dir).ok();
+        show_summary(report, view.as_ref(), changes, invocation);
+    } else if let Some(error) = &report.error {
+        print_line(&format!(
+            "{} {}: {}",
+            report.status,
+            report.run_id,
+            error_at(error)
+        ));
+    }
+    print_output(report)
+}
+
+/// Prints the output of a run on standard output: a text as it is.
+pub(crate) fn print_output(report: &RunReport) -> Result<(), CommandError> {
     match &report.output {
         None => Ok(()),
         Some(Value::String(text)) => out::exact(text),

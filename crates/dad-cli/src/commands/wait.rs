@@ -1,0 +1,123 @@
+//! `dhenara wait`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use dad_core::{RunStatus, format_duration, parse_duration};
+use dad_project::{ProjectRun, WaitFor};
+use dad_run::RunView;
+use dad_runner::RunReport;
+use dad_terminal::print_line;
+
+use crate::app::App;
+use crate::commands::{CommonOptions, Execute};
+use crate::error::CommandError;
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::hint::Hint;
+use crate::output::json;
+use crate::session::drive::{print_output, runtime};
+
+/// Wait for a run that another process drives, and print its output as that process does.
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// The run: its id, a unique beginning of it, or `last`.
+    run: String,
+    /// The state of the run to wait for.
+    #[arg(long = "for", value_enum, value_name = "STATE", default_value = "waiting")]
+    target: Target,
+    /// The longest time to wait; the exit code is 4 behind it.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    place: Place,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Target {
+    /// The run has ended, or waits for an answer.
+    Waiting,
+    /// The run has ended; another process may answer its questions meanwhile.
+    Done,
+}
+
+impl Execute for WaitArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        let project = app.project_or_here(&self.place)?;
+        let entry = project.own_runs()?.find(&self.run, None)?;
+        let run = project.run_of(project.view(&entry)?);
+        self.report(runtime()?.block_on(self.wait(run))?.view())
+    }
+
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            no_input: true,
+        }
+    }
+}
+
+impl WaitArgs {
+    async fn wait(&self, run: ProjectRun) -> Result<ProjectRun, CommandError> {
+        let target = match self.target {
+            Target::Waiting => WaitFor::Pause,
+            Target::Done => WaitFor::End,
+        };
+        let name = run.view().name().into_owned();
+        let waiting = run.wait(target);
+        let Some(limit) = self.timeout else {
+            return Ok(waiting.await?);
+        };
+        match tokio::time::timeout(limit, waiting).await {
+            Ok(run) => Ok(run?),
+            Err(_) => Err(timed_out(&name, limit)),
+        }
+    }
+
+    fn report(&self, view: &RunView) -> Result<u8, CommandError> {
+        let report = RunReport::of(view)?;
+        if view.status == RunStatus::Interrupted {
+            let message = format!("`{}` was interrupted: no process drives it", view.name());
+            let resume = Hint::default()
+                .command(["resume", &view.name()])
+                .text(" resumes it");
+            return Err(refused("interrupted", message).with_hint(resume));
+        }
+        if self.json {
+            json::print(serde_json::json!(report))?;
+        } else {
+            print_line(&format!("{} {}", view.status, view.name()));
+            for open in view.open_questions() {
+                print_line(&format!("  asks      {}", open.path));
+            }
+            print_output(&report)?;
+        }
+        Ok(match view.status {
+            RunStatus::Completed => exit_code::DONE,
+            RunStatus::Waiting => exit_code::WAITING,
+            RunStatus::Cancelled => exit_code::CANCELLED,
+            _ => exit_code::FAILED,
+        })
+    }
+}
+
+fn timed_out(run: &str, limit: Duration) -> CommandError {
+    let message = format!(
+        "`{run}` neither ended nor paused within {}",
+        format_duration(limit)
+    );
+    let show = Hint::default()
+        .command(["runs", "show", run])
+        .text(" shows how far it is");
+    refused("timed_out", message).with_hint(show)
+}
+
+fn refused(code: &str, message: String) -> CommandError {
+    let mut error = CommandError::usage(code, message);
+    error.exit_code = exit_code::REFUSED;
+    error
+}
