@@ -7,6 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::Digest;
+use crate::id::ElementId;
+
 /// Longest run id in bytes; it is the name of a directory.
 const MAX_RUN_ID_LENGTH: usize = 200;
 
@@ -59,6 +62,24 @@ impl RunId {
             random & 0x00ff_ffff
         )
         .parse()
+    }
+
+    /// The id of the run that is started once under a key: `key_<24 hex>`, which `root_id` and `key` decide alone.
+    ///
+    /// ```
+    /// use dad_core::{ElementId, RunId};
+    ///
+    /// let root = ElementId::new("report_root")?;
+    /// let monday = RunId::of_key(&root, "2026-11-30");
+    /// assert_eq!(monday, RunId::of_key(&root, "2026-11-30"));
+    /// assert_ne!(monday, RunId::of_key(&root, "2026-12-01"));
+    /// # Ok::<(), dad_core::IdError>(())
+    /// ```
+    #[must_use]
+    pub fn of_key(root_id: &ElementId, key: &str) -> Self {
+        // No id holds the character between them.
+        let digest = Digest::of(format!("{root_id}\n{key}").as_bytes());
+        Self(format!("key_{}", &digest.to_string()[..24]).into())
     }
 
     /// The id as text.

@@ -93,6 +93,15 @@ impl Error {
         }
     }
 
+    /// The choice of the caller, if one was the cause: nothing was run.
+    #[must_use]
+    pub fn setup(&self) -> Option<&SetupError> {
+        match self {
+            Self::Run(error) => error.setup(),
+            _ => None,
+        }
+    }
+
     /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> &str {

@@ -29,7 +29,7 @@ const ASKING: &str = "\
 schema_version: 1
 kind: flow
 elements:
-  - { node: say, type: command, requires_approval: true, settings: { commands: [[echo, yes]] } }
+  - { node: say, type: command, requires_approval: true, settings: { commands: [[echo, said]] } }
 ";
 
 /// The steps that executed since the last look, in order.
@@ -201,7 +201,13 @@ fn a_quiet_command_prints_the_result_alone() {
     env.write("flow.yaml", TWO);
     let quiet = env.run(&["run", "flow", "flow.yaml", "--quiet"]).expect(0);
     assert_eq!((quiet.stdout.trim(), quiet.stderr.as_str()), ("two calm", ""));
-    env.write("flow.yaml", &TWO.replace("echo two $expr{ $hier{first}.outcome.results[0].stdout }", "exit 7"));
+    env.write(
+        "flow.yaml",
+        &TWO.replace(
+            "echo two $expr{ $hier{first}.outcome.results[0].stdout }",
+            "exit 7",
+        ),
+    );
     insta::assert_snapshot!(env.run(&["-q", "run", "flow", "flow.yaml"]).expect(1), @"
     ---- stderr
     failed run_00000000_000000_000002: flow_root.second: `echo second >> log; exit 7` ended with exit code 7
@@ -229,4 +235,108 @@ fn a_command_works_in_the_directory_that_is_named() {
     error[directory]: `-C nowhere`: the directory cannot be entered: No such file or directory (os error 2)
     ---- exit code 2
     ");
+}
+
+#[test]
+fn a_key_starts_a_run_once() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", TWO);
+    let keyed = ["run", "flow", "flow.yaml", "--key", "monday"];
+    let first = env.run(&keyed).expect(0);
+    assert_eq!(
+        (executed(&env).as_str(), first.stdout.trim()),
+        ("first second", "two calm")
+    );
+    let again = env.unchanged(&keyed).expect(0);
+    assert_eq!(
+        (executed(&env).as_str(), again.stdout.as_str()),
+        ("", first.stdout.as_str())
+    );
+    insta::assert_snapshot!(again.stderr, @"
+    key_0f7331cf58f12bf3c33628ab was started before
+    completed key_0f7331cf58f12bf3c33628ab
+    ");
+    // Neither a changed definition nor its own value for a variable is another start.
+    env.write("flow.yaml", &TWO.replace("echo two", "echo three"));
+    drop(env.unchanged(&keyed).expect(0));
+    insta::assert_snapshot!(env.unchanged(&[&keyed[..], &["--var", "tone=loud"]].concat()).expect(4), @"
+    ---- stderr
+    error[started_before]: `key_0f7331cf58f12bf3c33628ab` was started under this key with other variables or inputs
+      hint: choose another key, or give the same as then
+    ---- exit code 4
+    ");
+    let other = env
+        .run(&["run", "flow", "flow.yaml", "--key", "tuesday"])
+        .expect(0);
+    assert_eq!(other.stdout.trim(), "three calm");
+    assert_eq!(env.runs().len(), 2);
+}
+
+#[test]
+fn processes_with_one_key_share_a_run() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", HELD);
+    let keyed = ["run", "flow", "flow.yaml", "--key", "one", "--json"];
+    let all = [(); 4].map(|()| env.start(&keyed));
+    wait_until("the step", || has_record(&env, "step_started", "held"));
+    env.write("go", "");
+    let outputs = all.map(|process| env.finish(process).expect(0).json("cli_run"));
+    assert!(
+        outputs
+            .iter()
+            .all(|output| output["run_id"] == outputs[0]["run_id"]),
+        "{outputs:?}"
+    );
+    assert!(
+        outputs.iter().all(|output| output["output"] == "gone\n"),
+        "{outputs:?}"
+    );
+    assert_eq!(env.runs().len(), 1);
+}
+
+#[test]
+fn a_key_takes_an_interrupted_run_up_and_reports_one_that_waits_or_failed() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", HELD);
+    let keyed = ["run", "flow", "flow.yaml", "--key", "one", "--no-input"];
+    let running = env.start(&keyed);
+    wait_until("the step", || has_record(&env, "step_started", "held"));
+    env.signal(&running, "KILL");
+    drop(env.finish(running));
+    env.write("go", "");
+    let resumed = env.run(&keyed).expect(0);
+    assert_eq!((resumed.stdout.trim(), env.runs().len()), ("gone", 1));
+
+    env.write("asks.yaml", ASKING);
+    let keyed = ["run", "flow", "asks.yaml", "--key", "one", "--no-input"];
+    drop(env.run(&keyed).expect(3));
+    insta::assert_snapshot!(env.unchanged(&keyed).expect(3), @"
+    ---- stderr
+    key_1cc431736bf8c68027f03d02 was started before
+    waiting key_1cc431736bf8c68027f03d02
+      asks      asks_root.say
+    ---- exit code 3
+    ");
+    drop(env.run(&["answer", "last", "--deny", "no"]).expect(1));
+    drop(env.unchanged(&keyed).expect(1));
+    assert_eq!(env.runs().len(), 2);
+}
+
+#[test]
+fn a_start_that_died_before_its_first_record_is_named() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", TWO);
+    let keyed = ["run", "flow", "flow.yaml", "--key", "monday"];
+    drop(env.run(&keyed).expect(0));
+    let run = env.last_run();
+    std::fs::remove_dir_all(&run).unwrap();
+    std::fs::create_dir_all(run.join(".run")).unwrap();
+    insta::assert_snapshot!(env.run(&keyed).expect(2), @"
+    ---- stderr
+    error[unknown_run]: `[root]/project/runs/key_0f7331cf58f12bf3c33628ab` has no journal with a first record: no run was made there yet, or its journal is lost
+      hint: `dhenara runs rm key_0f7331cf58f12bf3c33628ab` removes it
+    ---- exit code 2
+    ");
+    drop(env.run(&["runs", "rm", "key_0f7331cf58f12bf3c33628ab"]).expect(0));
+    drop(env.run(&keyed).expect(0));
 }

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dad_core::Definition;
-use dad_project::{FoundDefinition, Project};
+use dad_core::{Definition, RunStatus};
+use dad_project::{FoundDefinition, Project, WaitFor};
 use dad_run::RunContextBuilder;
 use dad_runner::Runner;
 use dad_terminal::print_line;
 use serde_json::json;
 
 use crate::app::App;
+use crate::commands::resume::{ResumeOptions, Resumption};
+use crate::commands::wait::report_run;
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
@@ -18,7 +20,7 @@ use crate::options::{Driving, DurabilityChoice, Given, Place, ReuseOptions};
 use crate::output::summary::Invocation;
 use crate::output::{json, out, plan};
 use crate::session::context::{noted, warn_of_keys, warn_of_models, with_listeners};
-use crate::session::drive::{drive, runtime};
+use crate::session::drive::{Driven, drive_or_find, runtime};
 use crate::session::inputs;
 use crate::session::project::driven;
 
@@ -48,6 +50,10 @@ struct RunOptions {
     given: Given,
     #[command(flatten)]
     driving: Driving,
+    /// Start once: an agent has one run of a key. If it was started before, its output is printed, or its end awaited; other
+    /// variables or inputs are refused.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["run_id_prefix", "dry_run"])]
+    key: Option<String>,
     /// A word before the run id.
     #[arg(long, value_name = "WORD")]
     run_id_prefix: Option<String>,
@@ -131,13 +137,31 @@ fn run(
     }
     let invocation = Invocation::new(&options.place, project.root());
     let definition = found.definition.clone();
-    drive(
-        context,
-        project.settings(),
-        options.json,
-        &invocation,
-        |context| Runner::new(definition, context),
-    )
+    let settings = project.settings();
+    let driven = drive_or_find(context, settings, options.json, &invocation, |context| {
+        Runner::new(definition, context)
+    })?;
+    match driven {
+        Driven::Ended(code) => Ok(code),
+        Driven::Before(run) => attach(app, &project, &run, options),
+    }
+}
+
+/// Takes part in a run that was started before: waits while a process drives it, resumes it if that process died, and reports it.
+fn attach(app: &App, project: &Project, run: &str, options: &RunOptions) -> Result<u8, CommandError> {
+    print_line(&format!("{run} was started before"));
+    let run = project.run(run)?;
+    let run = runtime()?.block_on(run.wait(WaitFor::Pause))?;
+    if run.view().status != RunStatus::Interrupted {
+        return report_run(run.view(), options.json);
+    }
+    let options = ResumeOptions {
+        place: options.place.clone(),
+        no_input: options.no_input,
+        json: options.json,
+        ..ResumeOptions::default()
+    };
+    Resumption::new(app, &run, &options)?.drive(&options)
 }
 
 fn show_warnings(project: &Project, found: &FoundDefinition) {
@@ -151,6 +175,9 @@ fn apply_options(
     mut context: RunContextBuilder,
     options: &RunOptions,
 ) -> Result<RunContextBuilder, CommandError> {
+    if let Some(key) = &options.key {
+        context = context.key(key);
+    }
     if let Some(prefix) = &options.run_id_prefix {
         context = context.run_id_prefix(prefix);
     }

@@ -49,7 +49,7 @@ impl Execute for WaitArgs {
         let project = app.project_or_here(&self.place)?;
         let entry = project.own_runs()?.find(&self.run, None)?;
         let run = project.run_of(project.view(&entry)?);
-        self.report(runtime()?.block_on(self.wait(run))?.view())
+        report_run(runtime()?.block_on(self.wait(run))?.view(), self.json)
     }
 
     fn common(&self) -> CommonOptions {
@@ -77,32 +77,33 @@ impl WaitArgs {
             Err(_) => Err(timed_out(&name, limit)),
         }
     }
+}
 
-    fn report(&self, view: &RunView) -> Result<u8, CommandError> {
-        let report = RunReport::of(view)?;
-        if view.status == RunStatus::Interrupted {
-            let message = format!("`{}` was interrupted: no process drives it", view.name());
-            let resume = Hint::default()
-                .command(["resume", &view.name()])
-                .text(" resumes it");
-            return Err(refused("interrupted", message).with_hint(resume));
-        }
-        if self.json {
-            json::print(serde_json::json!(report))?;
-        } else {
-            print_line(&format!("{} {}", view.status, view.name()));
-            for open in view.open_questions() {
-                print_line(&format!("  asks      {}", open.path));
-            }
-            print_output(&report)?;
-        }
-        Ok(match view.status {
-            RunStatus::Completed => exit_code::DONE,
-            RunStatus::Waiting => exit_code::WAITING,
-            RunStatus::Cancelled => exit_code::CANCELLED,
-            _ => exit_code::FAILED,
-        })
+/// Prints the output of a run that no process drives, and gives the exit code that its driver had.
+pub(crate) fn report_run(view: &RunView, as_json: bool) -> Result<u8, CommandError> {
+    let report = RunReport::of(view)?;
+    if view.status == RunStatus::Interrupted {
+        let message = format!("`{}` was interrupted: no process drives it", view.name());
+        let resume = Hint::default()
+            .command(["resume", &view.name()])
+            .text(" resumes it");
+        return Err(refused("interrupted", message).with_hint(resume));
     }
+    if as_json {
+        json::print(serde_json::json!(report))?;
+    } else {
+        print_line(&format!("{} {}", view.status, view.name()));
+        for open in view.open_questions() {
+            print_line(&format!("  asks      {}", open.path));
+        }
+        print_output(&report)?;
+    }
+    Ok(match view.status {
+        RunStatus::Completed => exit_code::DONE,
+        RunStatus::Waiting => exit_code::WAITING,
+        RunStatus::Cancelled => exit_code::CANCELLED,
+        _ => exit_code::FAILED,
+    })
 }
 
 fn timed_out(run: &str, limit: Duration) -> CommandError {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dad_core::{Definition, RunStatus};
 use dad_nodes::internal::passed_environment;
 use dad_project::Environment;
-use dad_run::{RunContext, RunContextBuilder, RunStop, RunView, layout};
+use dad_run::{RunContext, RunContextBuilder, RunStop, RunView, SetupError, layout};
 use dad_runner::{RunReport, Runner};
 use dad_terminal::print_line;
 use serde_json::Value;
@@ -25,6 +25,14 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
         .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))
 }
 
+/// What became of a run that was to be driven.
+pub(crate) enum Driven {
+    /// It ended or waits, with an exit code.
+    Ended(u8),
+    /// It was started before, under the same key and with the same inputs.
+    Before(String),
+}
+
 /// Drives a run to its end, and reports it.
 pub(crate) fn drive(
     context: RunContextBuilder,
@@ -33,6 +41,23 @@ pub(crate) fn drive(
     invocation: &Invocation,
     runner: impl FnOnce(RunContext) -> Runner<Definition>,
 ) -> Result<u8, CommandError> {
+    match drive_or_find(context, environment, as_json, invocation, runner)? {
+        Driven::Ended(code) => Ok(code),
+        Driven::Before(run) => {
+            let same_inputs = true;
+            Err(SetupError::StartedBefore { run, same_inputs }.into())
+        }
+    }
+}
+
+/// As [`drive`], but a run that was started before under its key is given.
+pub(crate) fn drive_or_find(
+    context: RunContextBuilder,
+    environment: &Environment,
+    as_json: bool,
+    invocation: &Invocation,
+    runner: impl FnOnce(RunContext) -> Runner<Definition>,
+) -> Result<Driven, CommandError> {
     let runtime = runtime()?;
     let changes = Arc::new(Changes::default());
     let stop = RunStop::new();
@@ -72,11 +97,19 @@ pub(crate) fn drive(
         print_report(report, &changes, as_json, invocation)?;
     }
     match ended {
-        Ok(report) if report.status == RunStatus::Waiting => Ok(exit_code::WAITING),
-        Ok(_) => Ok(exit_code::DONE),
+        Ok(report) if report.status == RunStatus::Waiting => Ok(Driven::Ended(exit_code::WAITING)),
+        Ok(_) => Ok(Driven::Ended(exit_code::DONE)),
         // The document that was printed holds the error already.
-        Err(error) if as_json && error.report().is_some() => Ok(CommandError::from(error).exit_code),
-        Err(error) => Err(error.into()),
+        Err(error) if as_json && error.report().is_some() => {
+            Ok(Driven::Ended(CommandError::from(error).exit_code))
+        }
+        Err(error) => match error.setup() {
+            Some(SetupError::StartedBefore {
+                run,
+                same_inputs: true,
+            }) => Ok(Driven::Before(run.clone())),
+            _ => Err(error.into()),
+        },
     }
 }
 

@@ -60,6 +60,14 @@ pub enum SetupError {
     /// A run id given by hand that exists.
     #[error("there is already a run `{0}`")]
     RunExists(String),
+    /// A run that was started under the same key.
+    #[error("`{run}` was started under this key{}", if *same_inputs { "" } else { " with other variables or inputs" })]
+    StartedBefore {
+        /// The run.
+        run: String,
+        /// Whether it was given the same variables and inputs of steps.
+        same_inputs: bool,
+    },
     /// The run root cannot be written.
     #[error("cannot make a run in `{}`", path.display())]
     RunRoot {
@@ -367,6 +375,7 @@ impl SetupError {
             Self::RunId(_) => "run_id",
             Self::RunIdPrefix(_) => "run_id_prefix",
             Self::RunExists(_) => "run_exists",
+            Self::StartedBefore { .. } => "started_before",
             Self::RunRoot { .. } => "run_root",
             Self::RunRootSubpath(_) => "run_root_subpath",
             Self::UnknownRun { .. } | Self::NoRuns { .. } | Self::NoJournal(_) => "unknown_run",
@@ -457,6 +466,9 @@ impl SetupError {
                  `.secrets(registry)`, or `.unmasked()` for a run that knows none",
             ),
             Self::RunExists(_) => NextStep::other("choose another id, or leave it out"),
+            Self::StartedBefore {
+                same_inputs: false, ..
+            } => NextStep::other("choose another key, or give the same as then"),
             Self::ForeignProject { project_root, .. } => NextStep::TrustProject {
                 project_root: project_root.clone(),
             },
@@ -482,6 +494,7 @@ impl SetupError {
             Self::ForeignRun { .. }
             | Self::OnlyForeignRuns(_)
             | Self::Undecided { .. }
+            | Self::StartedBefore { .. }
             | Self::RunWaiting(_)
             | Self::RunNeeded { .. } => RunErrorKind::Refused,
             _ => RunErrorKind::Usage,

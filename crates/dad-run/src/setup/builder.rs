@@ -42,6 +42,7 @@ impl RunContextBuilder {
                 run_root_subpath: None,
                 run_id_prefix: None,
                 run_id: None,
+                key: None,
                 types: Arc::new(NoNodeTypes),
                 previous_run_id: None,
                 entry_point: None,
@@ -104,6 +105,15 @@ impl RunContextBuilder {
     #[must_use]
     pub fn run_id(mut self, run_id: RunId) -> Self {
         self.options.run_id = Some(run_id);
+        self
+    }
+
+    /// Starts the run once: of one root component and key there is one run in a directory of runs, however many processes
+    /// start it, and whenever. All but the first get [`SetupError::StartedBefore`] with its id. It takes the place of an id and
+    /// a prefix.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.options.key = Some(key.into());
         self
     }
 

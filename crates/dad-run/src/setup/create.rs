@@ -1,6 +1,8 @@
 //! Creating the directory of a run. The order of the writes is what makes each crash readable.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
 
 use dad_core::{Digest, Redactor, RunId, RunKind, Timestamp};
 use dad_fs::{Dir, Durability, FsResult};
@@ -28,12 +30,13 @@ use crate::setup::prepare::Prepared;
 use crate::store::definition_file::write_definition;
 use crate::store::lease;
 use crate::store::lease::Lease;
+use crate::store::view::RunView;
 
 impl RunContext {
     pub(super) fn create(self, prepared: Prepared) -> Result<ActiveRun, RunError> {
         let created_at = self.options.clock.now();
         // The directory first: creating it is what makes the id this run's own.
-        let (run_id, dir) = self.create_dir(created_at, prepared.plan.is_some())?;
+        let (run_id, dir) = self.create_dir(created_at, &prepared)?;
         // The lease before any file, so that another process never takes the unfinished directory for an abandoned one.
         let (dot_run, mut lease) = begin_lease(&dir)?;
         let scope = self.scope_of(run_id.as_str(), dir.path(), prepared.given.clone());
@@ -144,9 +147,10 @@ impl RunContext {
     }
 
     /// Makes the run directory. Its creation is what makes the id this run's own.
-    fn create_dir(&self, at: Timestamp, is_rerun: bool) -> Result<(RunId, Dir), RunError> {
+    fn create_dir(&self, at: Timestamp, prepared: &Prepared) -> Result<(RunId, Dir), RunError> {
         let Options {
             run_id,
+            key,
             run_id_prefix,
             gate,
             share,
@@ -164,15 +168,20 @@ impl RunContext {
             run_root.and_then(|dir| leave_to_git(&dir)).map_err(no_root)?;
         }
         let root = root.shared_with(*share);
+        let is_rerun = prepared.plan.is_some();
         let kind = if is_rerun { RunKind::Rerun } else { RunKind::Run };
+        let of_key = key.as_ref().map(|key| RunId::of_key(&self.root_id, key));
         loop {
-            let id = match run_id {
+            let id = match of_key.as_ref().or(run_id.as_ref()) {
                 Some(id) => id.clone(),
                 None => RunId::generate(kind, run_id_prefix.as_deref(), at, random_suffix())?,
             };
             match root.create_dir(id.as_str()) {
                 Ok(dir) => return Ok((id, dir)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    if of_key.is_some() {
+                        return Err(self.started_before(id, prepared)?.into());
+                    }
                     if run_id.is_some() {
                         return Err(SetupError::RunExists(id.to_string()).into());
                     }
@@ -186,6 +195,19 @@ impl RunContext {
                 }
             }
         }
+    }
+
+    /// The error for a run that has the key of this one.
+    fn started_before(&self, id: RunId, prepared: &Prepared) -> Result<SetupError, RunError> {
+        let dir = self.dirs.effective_run_root.join(id.as_str());
+        let before = open_begun(&dir, self.options.origin_key.as_ref())?;
+        let static_inputs = static_inputs_text(&prepared.inputs)?.map(|text| Digest::of(&text));
+        let same_inputs =
+            before.given_variables()? == prepared.given && before.static_inputs_digest() == static_inputs;
+        Ok(SetupError::StartedBefore {
+            run: id.to_string(),
+            same_inputs,
+        })
     }
 
     /// The options that the run was started with, for the journal.
@@ -205,6 +227,23 @@ impl RunContext {
         }
         Ok(given)
     }
+}
+
+/// Opens a run that another process may be about to create: its first record comes behind its directory.
+fn open_begun(dir: &Path, key: Option<&OriginKey>) -> Result<RunView, RunError> {
+    const LOOKS: u32 = 20;
+    for _ in 0..LOOKS {
+        if let Ok(view) = RunView::open_with(dir, key) {
+            return Ok(view);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    RunView::open_with(dir, key).map_err(|error| match error {
+        RunError::Fs(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            SetupError::NoJournal(dir.to_path_buf()).into()
+        }
+        error => error,
+    })
 }
 
 /// Has git leave out a new run root: runs hold prompts and answers, and belong to no commit unless the user wants it.
@@ -236,14 +275,19 @@ fn write_static_inputs(
     if let Some(source) = input_dir {
         copy_files(source, &target, redactor)?;
     }
-    if inputs.is_empty() {
+    let Some(text) = static_inputs_text(inputs)? else {
         return Ok(None);
-    }
-    let text = to_file_text(
-        STATIC_INPUTS_FILE,
-        &Versioned::new(format::STATIC_INPUTS, inputs.to_json()),
-    )?;
+    };
     // A file of that name may have been copied there.
     target.replace(STATIC_INPUTS_FILE, &text, durability)?;
     Ok(Some(Digest::of(&text)))
+}
+
+/// The file of the inputs of steps; `None` if there are none.
+fn static_inputs_text(inputs: &GivenInputs) -> Result<Option<Vec<u8>>, RunError> {
+    if inputs.is_empty() {
+        return Ok(None);
+    }
+    let document = Versioned::new(format::STATIC_INPUTS, inputs.to_json());
+    to_file_text(STATIC_INPUTS_FILE, &document).map(Some)
 }

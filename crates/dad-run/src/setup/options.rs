@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) run_root_subpath: Option<String>,
     pub(crate) run_id_prefix: Option<String>,
     pub(crate) run_id: Option<RunId>,
+    /// The key under which the run is started once.
+    pub(crate) key: Option<String>,
     pub(crate) types: Arc<dyn NodeTypes>,
     pub(crate) previous_run_id: Option<String>,
     pub(crate) entry_point: Option<String>,

@@ -356,7 +356,7 @@ impl RunView {
         let tally = &self.state.progress.tally;
         let created = tally.created.as_ref();
         let plan = created.and_then(|created| created.plan_digest);
-        let static_inputs = created.and_then(|created| created.static_inputs_digest);
+        let static_inputs = self.static_inputs_digest();
         let named = [
             (Path::new(DOT_RUN).join(PLAN), plan),
             (Path::new(STATIC_INPUTS).join(STATIC_INPUTS_FILE), static_inputs),
@@ -364,6 +364,12 @@ impl RunView {
         ];
         let is_named = |(name, digest): (PathBuf, Option<Digest>)| Some((name, digest?));
         named.into_iter().filter_map(is_named).collect()
+    }
+
+    /// The digest of the file with inputs that the run was given.
+    pub(crate) fn static_inputs_digest(&self) -> Option<Digest> {
+        let created = self.state.progress.tally.created.as_ref();
+        created.and_then(|created| created.static_inputs_digest)
     }
 
     pub(super) const fn output_digest(&self) -> Option<Digest> {
