@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -36,6 +37,8 @@ use crate::output::program;
 /// ```
 pub struct App {
     pub(crate) name: String,
+    /// The command line that is executed, and the directory that it was written in.
+    pub(crate) invoked: (Vec<OsString>, PathBuf),
     pub(crate) nodes: NodeRegistry,
     pub(crate) definitions: Vec<(String, Definition)>,
     pub(crate) handlers: Box<dyn Fn() -> Vec<Handler> + Send + Sync>,
@@ -67,6 +70,7 @@ impl App {
     pub fn new() -> Self {
         Self {
             name: program::DEFAULT.to_owned(),
+            invoked: (Vec::new(), PathBuf::new()),
             nodes: dad_nodes::builtin_nodes(),
             definitions: Vec::new(),
             handlers: Box::new(Vec::new),

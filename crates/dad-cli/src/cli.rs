@@ -161,7 +161,8 @@ impl App {
         end.await.unwrap_or_else(|_| ExitCode::from(exit_code::BUG))
     }
 
-    fn execute(self, words: Vec<OsString>) -> ExitCode {
+    fn execute(mut self, words: Vec<OsString>) -> ExitCode {
+        self.invoked = (words.clone(), std::env::current_dir().unwrap_or_default());
         program::set_name(&self.name);
         if let Some(name) = self.doubled_command() {
             let message = format!("the program adds a subcommand `{name}`, and there is one of that name");

@@ -340,3 +340,62 @@ fn a_start_that_died_before_its_first_record_is_named() {
     drop(env.run(&["runs", "rm", "key_0f7331cf58f12bf3c33628ab"]).expect(0));
     drop(env.run(&keyed).expect(0));
 }
+
+#[test]
+fn a_run_in_the_background_is_named_at_once() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", HELD);
+    let detached = env.run(&["run", "flow", "flow.yaml", "--detach"]).expect(0);
+    let begun = detached.json("cli_run_detach");
+    assert_eq!(
+        (detached.stdout.lines().count(), detached.stderr.as_str()),
+        (1, "")
+    );
+    let run = begun["run_id"].as_str().unwrap();
+    assert!(
+        has_record(&env, "run_created", ""),
+        "the run is there when it is named"
+    );
+    env.write("go", "");
+    let waited = env.run(&["wait", run, "--json"]).expect(0).json("cli_run");
+    assert_eq!(
+        (&waited["output"], &waited["run_dir"]),
+        (&json!("gone\n"), &begun["run_dir"])
+    );
+    // From elsewhere, under a key: another start names the same run.
+    let project = env.project().display().to_string();
+    let keyed = [
+        "-C",
+        &project,
+        "run",
+        "flow",
+        "flow.yaml",
+        "--key",
+        "k",
+        "--detach",
+    ];
+    let first = env
+        .run_in(&env.path("tmp"), &keyed)
+        .expect(0)
+        .json("cli_run_detach");
+    drop(env.run(&["wait", first["run_id"].as_str().unwrap()]).expect(0));
+    let again = env
+        .run_in(&env.path("tmp"), &keyed)
+        .expect(0)
+        .json("cli_run_detach");
+    assert_eq!(again["run_id"], first["run_id"]);
+    assert_eq!(env.runs().len(), 2);
+}
+
+#[test]
+fn a_start_in_the_background_that_is_refused_says_why() {
+    let env = TestEnvironment::new();
+    let nowhere = ["run", "flow", "nowhere.yaml", "--detach"];
+    insta::assert_snapshot!(env.unchanged(&nowhere).expect(2), @"
+    ---- stderr
+    error[unreadable]: `nowhere.yaml` cannot be read: No such file or directory (os error 2)
+    ---- exit code 2
+    ");
+    let refused = env.unchanged(&[&nowhere[..], &["--json"]].concat()).expect(2);
+    assert_eq!(refused.json("cli_error")["error"]["code"], "unreadable");
+}

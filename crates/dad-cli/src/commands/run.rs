@@ -1,6 +1,7 @@
 //! `dhenara run agent` and `dhenara run flow`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use dad_core::{Definition, RunStatus};
@@ -18,8 +19,9 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::{Driving, DurabilityChoice, Given, Place, ReuseOptions};
 use crate::output::summary::Invocation;
-use crate::output::{json, out, plan};
+use crate::output::{json, out, plan, program};
 use crate::session::context::{noted, warn_of_keys, warn_of_models, with_listeners};
+use crate::session::detach::{Announcement, announce, detach};
 use crate::session::drive::{Driven, drive_or_find, runtime};
 use crate::session::inputs;
 use crate::session::project::driven;
@@ -54,6 +56,12 @@ struct RunOptions {
     /// variables or inputs are refused.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["run_id_prefix", "dry_run"])]
     key: Option<String>,
+    /// Drive the run in a process in the background, and print its id as one line of JSON.
+    #[arg(long, conflicts_with = "dry_run")]
+    detach: bool,
+    /// Given to the process in the background.
+    #[arg(long, hide = true)]
+    announce: bool,
     /// A word before the run id.
     #[arg(long, value_name = "WORD")]
     run_id_prefix: Option<String>,
@@ -91,6 +99,9 @@ impl RunOptions {
 
 impl Execute for AgentArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        if self.options.detach {
+            return detach(&app.invoked);
+        }
         let project = app.project(&self.options.place)?;
         let found = project.agent(&self.name)?;
         run(app, project, &found, &self.options)
@@ -103,6 +114,9 @@ impl Execute for AgentArgs {
 
 impl Execute for FlowArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        if self.options.detach {
+            return detach(&app.invoked);
+        }
         let project = app.project_of_flow(&self.file, &self.options.place)?;
         let found = project.flow(&self.file)?;
         run(app, project, &found, &self.options)
@@ -135,6 +149,10 @@ fn run(
     if options.dry_run {
         return dry_run(app, context, &found.definition, options.json);
     }
+    if options.announce {
+        program::set_quiet(true);
+        context = context.observe(Arc::new(Announcement::default()));
+    }
     let invocation = Invocation::new(&options.place, project.root());
     let definition = found.definition.clone();
     let settings = project.settings();
@@ -151,6 +169,9 @@ fn run(
 fn attach(app: &App, project: &Project, run: &str, options: &RunOptions) -> Result<u8, CommandError> {
     print_line(&format!("{run} was started before"));
     let run = project.run(run)?;
+    if options.announce {
+        announce(run.view().run_id.as_str(), run.view().dir())?;
+    }
     let run = runtime()?.block_on(run.wait(WaitFor::Pause))?;
     if run.view().status != RunStatus::Interrupted {
         return report_run(run.view(), options.json);

@@ -25,7 +25,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
         .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))
 }
 
-/// What became of a run that was to be driven.
+/// The end of an attempt to drive a run.
 pub(crate) enum Driven {
     /// It ended or waits, with an exit code.
     Ended(u8),

@@ -180,7 +180,7 @@ impl RunContext {
                 Ok(dir) => return Ok((id, dir)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                     if of_key.is_some() {
-                        return Err(self.started_before(id, prepared)?.into());
+                        return Err(self.started_before(&id, prepared)?.into());
                     }
                     if run_id.is_some() {
                         return Err(SetupError::RunExists(id.to_string()).into());
@@ -198,7 +198,7 @@ impl RunContext {
     }
 
     /// The error for a run that has the key of this one.
-    fn started_before(&self, id: RunId, prepared: &Prepared) -> Result<SetupError, RunError> {
+    fn started_before(&self, id: &RunId, prepared: &Prepared) -> Result<SetupError, RunError> {
         let dir = self.dirs.effective_run_root.join(id.as_str());
         let before = open_begun(&dir, self.options.origin_key.as_ref())?;
         let static_inputs = static_inputs_text(&prepared.inputs)?.map(|text| Digest::of(&text));
