@@ -42,9 +42,10 @@ pub(crate) struct Given {
 /// The models, replay source and budget of a run. They are recorded, and hold when the run is resumed unless they are given again.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Driving {
-    /// Ask this model in the place of those that the definition names, in every step that asks one.
-    #[arg(long, value_name = "PROVIDER/MODEL")]
-    pub(crate) model: Option<String>,
+    /// Ask this model in the place of those that the definition names, in every step that asks one. With `--each` it may be given
+    /// several times.
+    #[arg(long = "model", value_name = "PROVIDER/MODEL")]
+    pub(crate) models: Vec<String>,
     /// Answer requests to models from a run that made the same ones; no network is used.
     #[arg(long, value_name = "RUN")]
     pub(crate) replay: Option<String>,
@@ -52,6 +53,28 @@ pub(crate) struct Driving {
     /// before.
     #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
     pub(crate) budget: Option<Budget>,
+}
+
+/// Many runs of one definition.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct EachOptions {
+    /// Run once for each line of a file, a JSON object such as `{"variables": {"tone": "calm"}, "expect": {"contains": "calm"}}`,
+    /// and for each `--model`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "detach", "key", "previous_run_id", "run_id_prefix", "input_dir", "static_inputs"])]
+    pub(crate) each: Option<PathBuf>,
+    /// The name of the batch, a directory in the run root: under the name of one that there is, completed runs stand, and the
+    /// others are resumed or started. By default a new one.
+    #[arg(long, value_name = "NAME", requires = "each")]
+    pub(crate) batch: Option<String>,
+    /// The most runs at a time.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "each")]
+    pub(crate) max_concurrency: usize,
+    /// Run each line several times.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "each")]
+    pub(crate) repeat: u32,
+    /// Run only the first lines.
+    #[arg(long, value_name = "N", requires = "each")]
+    pub(crate) limit: Option<usize>,
 }
 
 /// The parts of the previous run that a re-run reuses, and those that it executes.
@@ -83,8 +106,8 @@ pub(crate) struct ReuseOptions {
 
 impl Driving {
     /// Whether any of the options is given.
-    pub(crate) const fn is_given(&self) -> bool {
-        self.model.is_some() || self.replay.is_some() || self.budget.is_some()
+    pub(crate) fn is_given(&self) -> bool {
+        !self.models.is_empty() || self.replay.is_some() || self.budget.is_some()
     }
 }
 

@@ -104,6 +104,28 @@ pub enum ProjectError {
         /// Whether a process drives the run, which uses that answer.
         driven: bool,
     },
+    /// Rows of a batch that are none.
+    #[error("{}", .0.join("\n"))]
+    Rows(Vec<String>),
+    /// A batch that is not there, or whose file cannot be used.
+    #[error("the batch `{}` cannot be used: {reason}", path.display())]
+    NoBatch {
+        /// Its file.
+        path: PathBuf,
+        /// The problem.
+        reason: String,
+    },
+    /// A row of a batch that was run with other variables or inputs.
+    #[error(
+        "row `{row}` was run with other variables or inputs: start another batch, or give the row another id"
+    )]
+    RowChanged {
+        /// Its id.
+        row: String,
+    },
+    /// A run of a batch that was stopped before the run began.
+    #[error("the batch was stopped before the run began")]
+    BatchStopped,
     /// A run that was to be stopped, and that no process drives.
     #[error("`{run}` {}: no process drives it{}", in_words(*status), if *status == RunStatus::Waiting { " until then" } else { "" })]
     NotDriven {
@@ -182,6 +204,10 @@ impl ProjectError {
             Self::ReplayGone { .. } => "replay_gone",
             Self::ReplayChanged { .. } => "replay_changed",
             Self::AlreadyAnswered { .. } => "already_answered",
+            Self::Rows(_) => "rows",
+            Self::NoBatch { .. } => "no_batch",
+            Self::RowChanged { .. } => "row_changed",
+            Self::BatchStopped => "cancelled",
             Self::NotDriven { .. } | Self::NotExecuting { .. } => "not_running",
         }
     }

@@ -33,6 +33,7 @@
 //! This is the only library that reads the environment of its user, when a [`User`] is made or a project is opened by
 //! [`Project::open`]; what is read then holds for as long as they live.
 
+mod batch;
 mod changed;
 mod config;
 mod context;
@@ -44,6 +45,7 @@ mod project;
 mod run;
 mod user;
 
+pub use batch::{Batch, BatchDriving, BatchRow, Expectation, Trial, Verdict};
 pub use changed::DefinitionChoice;
 pub use config::Environment;
 pub use context::EnvironmentChange;

@@ -93,6 +93,17 @@ impl Error {
         }
     }
 
+    /// The report of the run, if it was set up.
+    ///
+    /// # Errors
+    /// Why it was not.
+    pub fn into_report(self) -> Result<RunReport, RunError> {
+        match self {
+            Self::Run(error) => Err(error),
+            Self::Broken { report, .. } | Self::Failed { report } | Self::Cancelled { report } => Ok(*report),
+        }
+    }
+
     /// The choice of the caller, if one was the cause: nothing was run.
     #[must_use]
     pub fn setup(&self) -> Option<&SetupError> {

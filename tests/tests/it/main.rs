@@ -20,6 +20,7 @@ mod answers;
 mod approval;
 mod asking;
 mod autocoder;
+mod batches;
 mod cancel_and_settle;
 #[cfg(unix)]
 mod causes;

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod cancel;
+pub(crate) mod each;
 pub(crate) mod models;
 pub(crate) mod render;
 pub(crate) mod rerun;

@@ -1,23 +1,24 @@
 //! `dhenara run agent` and `dhenara run flow`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use dad_core::{Definition, RunStatus};
-use dad_project::{FoundDefinition, Project, WaitFor};
+use dad_project::{Batch, FoundDefinition, Project, WaitFor};
 use dad_run::RunContextBuilder;
 use dad_runner::Runner;
 use dad_terminal::print_line;
 use serde_json::json;
 
 use crate::app::App;
+use crate::commands::each;
 use crate::commands::resume::{ResumeOptions, Resumption};
 use crate::commands::wait::report_run;
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
-use crate::options::{Driving, DurabilityChoice, Given, Place, ReuseOptions};
+use crate::options::{Driving, DurabilityChoice, EachOptions, Given, Place, ReuseOptions};
 use crate::output::summary::Invocation;
 use crate::output::{json, out, plan, program};
 use crate::session::context::{noted, warn_of_keys, warn_of_models, with_listeners};
@@ -52,6 +53,8 @@ struct RunOptions {
     given: Given,
     #[command(flatten)]
     driving: Driving,
+    #[command(flatten)]
+    each: EachOptions,
     /// Start once: an agent has one run of a key. If it was started before, its output is printed, or its end awaited; other
     /// variables or inputs are refused.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["run_id_prefix", "dry_run"])]
@@ -134,6 +137,17 @@ fn run(
     options: &RunOptions,
 ) -> Result<u8, CommandError> {
     show_warnings(&project, found);
+    if let Some(file) = &options.each.each {
+        let batch = batch_of(file, options)?;
+        let alone = Driving {
+            models: Vec::new(),
+            ..options.driving.clone()
+        };
+        let project = driven(project, options.given.env.as_deref(), &alone)?;
+        let durability = options.durability.map(Into::into);
+        let driving = each::driving(app, &project, options.each.max_concurrency, durability);
+        return each::run(&project, found, &batch, driving, options.json);
+    }
     let mut project = driven(project, options.given.env.as_deref(), &options.driving)?;
     if options.dry_run {
         project = project.only_looks();
@@ -183,6 +197,26 @@ fn attach(app: &App, project: &Project, run: &str, options: &RunOptions) -> Resu
         ..ResumeOptions::default()
     };
     Resumption::new(app, &run, &options)?.drive(&options)
+}
+
+/// The batch that the options describe.
+fn batch_of(file: &Path, options: &RunOptions) -> Result<Batch, CommandError> {
+    let mut rows = each::rows(file)?;
+    rows.truncate(options.each.limit.unwrap_or(usize::MAX));
+    // What stands in a row comes before what is given to all.
+    let variables = inputs::variables(&options.given)?;
+    let given = inputs::inputs(&options.given)?;
+    for row in &mut rows {
+        for (name, value) in &variables {
+            row.variables.entry(name).or_insert_with(|| value.clone());
+        }
+        for (path, value) in &given {
+            row.inputs.entry(path).or_insert_with(|| value.clone());
+        }
+    }
+    let name = options.each.batch.clone().unwrap_or_else(each::new_name);
+    let batch = Batch::new(name, rows).models(&options.driving.models);
+    Ok(batch.repeat(options.each.repeat))
 }
 
 fn show_warnings(project: &Project, found: &FoundDefinition) {

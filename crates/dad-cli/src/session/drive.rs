@@ -124,7 +124,7 @@ impl Drop for InBackground {
     }
 }
 
-fn unheard(error: &io::Error) -> CommandError {
+pub(crate) fn unheard(error: &io::Error) -> CommandError {
     CommandError::usage(
         "signals",
         format!("signals that would stop the run cannot be received: {error}"),

@@ -1,11 +1,10 @@
 //! The variables and inputs that the command line gives to a run.
 
-use std::collections::HashSet;
 use std::io::Read;
 
 use dad_core::json::{JsonError, parse_external};
 use dad_run::RunContextBuilder;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::CommandError;
 use crate::options::{Given, ReuseOptions};
@@ -21,13 +20,29 @@ pub(crate) fn apply(
     if let Some(file) = &given.static_inputs {
         context = context.static_inputs(file);
     }
-    for input in &given.inputs {
-        let (path, value) = json_option(input, "--input", "PATH=JSON")?;
+    for (path, value) in inputs(given)? {
         context = context.node_input(path, value, "--input");
     }
-    let mut named = HashSet::new();
-    let mut once = |name: &str| {
-        if named.insert(name.to_owned()) {
+    for (name, value) in variables(given)? {
+        context = context.variable(name, value);
+    }
+    Ok(context)
+}
+
+/// The inputs of steps and components, by path.
+pub(crate) fn inputs(given: &Given) -> Result<Vec<(String, Value)>, CommandError> {
+    let inputs = given.inputs.iter().map(|input| {
+        let (path, value) = json_option(input, "--input", "PATH=JSON")?;
+        Ok((path.to_owned(), value))
+    });
+    inputs.collect()
+}
+
+/// The variables, each once.
+pub(crate) fn variables(given: &Given) -> Result<Map<String, Value>, CommandError> {
+    let mut variables = Map::new();
+    let mut insert = |name: &str, value: Value| {
+        if variables.insert(name.to_owned(), value).is_none() {
             return Ok(());
         }
         let message = format!("the variable `{name}` is given twice");
@@ -35,15 +50,13 @@ pub(crate) fn apply(
     };
     for var in &given.vars {
         let (name, text) = split(var, "--var", "NAME=VALUE")?;
-        once(name)?;
-        context = context.variable(name, text_of(text, "--var")?);
+        insert(name, text_of(text, "--var")?.into())?;
     }
     for var in &given.json_vars {
         let (name, value) = json_option(var, "--var-json", "NAME=JSON")?;
-        once(name)?;
-        context = context.variable(name, value);
+        insert(name, value)?;
     }
-    Ok(context)
+    Ok(variables)
 }
 
 /// Gives the context of a re-run what it reuses, and what it executes.
@@ -99,7 +112,7 @@ fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
 }
 
 /// The text of a file, which may be a pipe.
-fn read_text(file: &str) -> Result<String, String> {
+pub(crate) fn read_text(file: &str) -> Result<String, String> {
     let mut text = String::new();
     let read = std::fs::File::open(file)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))

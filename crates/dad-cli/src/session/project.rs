@@ -98,8 +98,14 @@ pub(crate) fn driven(
     if let Some(run) = &driving.replay {
         project = project.replay(run)?;
     }
-    if let Some(model) = &driving.model {
-        project = project.ask_model(model);
+    match &*driving.models {
+        [] => {}
+        [model] => project = project.ask_model(model),
+        _ => {
+            let message = "`--model` is given several times";
+            return Err(CommandError::usage("option", message)
+                .with_hint("keep one of them; with `--each FILE` each line is run with every model"));
+        }
     }
     Ok(project.budget(driving.budget.unwrap_or_default()))
 }

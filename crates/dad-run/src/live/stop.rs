@@ -39,6 +39,12 @@ impl RunStop {
         self.at_once.ask(source);
     }
 
+    /// Whether the runs are to stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_asked()
+    }
+
     /// That the runs are to stop.
     pub(crate) fn stopping(&self) -> &Asked {
         &self.stop

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dad_core::{Digest, Redactor, RunId, RunKind, Timestamp};
-use dad_fs::{Dir, Durability, FsResult};
+use dad_fs::{Dir, Durability};
 use serde_json::{Map, Value, json};
 
 use crate::clock::{random_hex, random_suffix};
@@ -157,17 +157,7 @@ impl RunContext {
             ..
         } = &self.options;
         let place = &self.dirs.effective_run_root;
-        let no_root = |source| SetupError::RunRoot {
-            path: place.clone(),
-            source,
-        };
-        let is_new = !self.dirs.run_root.exists();
-        let root = Dir::create_all_with(place, gate.clone()).map_err(no_root)?;
-        if is_new {
-            let run_root = Dir::open_with(&self.dirs.run_root, gate.clone());
-            run_root.and_then(|dir| leave_to_git(&dir)).map_err(no_root)?;
-        }
-        let root = root.shared_with(*share);
+        let root = self.dirs.create(gate)?.shared_with(*share);
         let is_rerun = prepared.plan.is_some();
         let kind = if is_rerun { RunKind::Rerun } else { RunKind::Run };
         let of_key = key.as_ref().map(|key| RunId::of_key(&self.root_id, key));
@@ -244,17 +234,6 @@ fn open_begun(dir: &Path, key: Option<&OriginKey>) -> Result<RunView, RunError> 
         }
         error => error,
     })
-}
-
-/// Has git leave out a new run root: runs hold prompts and answers, and belong to no commit unless the user wants it.
-fn leave_to_git(run_root: &Dir) -> FsResult<()> {
-    let text = "# Made with this directory. Without this file git sees the runs.\n*\n";
-    // Not through a temporary file: a crash would leave that beside the runs, and an empty file does no harm.
-    match run_root.write_new(".gitignore", text.as_bytes(), Durability::Process) {
-        // Another process was faster.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        written => written,
-    }
 }
 
 fn begin_lease(dir: &Dir) -> Result<(Dir, Lease), RunError> {

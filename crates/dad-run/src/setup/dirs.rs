@@ -2,7 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::SetupError;
+use dad_fs::{Dir, Durability, FsResult, Gate};
+
+use crate::error::{RunError, SetupError};
 use crate::layout::RUNS;
 use crate::store::catalog::Catalog;
 
@@ -19,6 +21,31 @@ pub struct Dirs {
 }
 
 impl Dirs {
+    /// Makes the directory of runs, and what is missing above it.
+    pub(crate) fn create(&self, gate: &Gate) -> Result<Dir, SetupError> {
+        let place = &self.effective_run_root;
+        let no_root = |source| SetupError::RunRoot {
+            path: place.clone(),
+            source,
+        };
+        let is_new = !self.run_root.exists();
+        let root = Dir::create_all_with(place, gate.clone()).map_err(no_root)?;
+        if is_new {
+            let run_root = Dir::open_with(&self.run_root, gate.clone());
+            run_root.and_then(|dir| leave_to_git(&dir)).map_err(no_root)?;
+        }
+        Ok(root)
+    }
+
+    /// Writes a file beside the runs, in the place of one that is there.
+    ///
+    /// # Errors
+    /// If the directory of runs cannot be made, or the file not be written.
+    pub fn write_beside_runs(&self, name: &str, bytes: &[u8]) -> Result<(), RunError> {
+        let dir = self.create(&Gate::default())?;
+        Ok(dir.replace(name, bytes, Durability::Process)?)
+    }
+
     /// Makes the paths absolute; a relative run root lies in the project.
     ///
     /// # Errors
@@ -66,5 +93,16 @@ impl Dirs {
     #[must_use]
     pub fn catalog(&self) -> Catalog {
         Catalog::new(&self.run_root, &self.effective_run_root)
+    }
+}
+
+/// Has git leave out a new run root: runs hold prompts and answers, and belong to no commit unless the user wants it.
+fn leave_to_git(run_root: &Dir) -> FsResult<()> {
+    let text = "# Made with this directory. Without this file git sees the runs.\n*\n";
+    // Not through a temporary file: a crash would leave that beside the runs, and an empty file does no harm.
+    match run_root.write_new(".gitignore", text.as_bytes(), Durability::Process) {
+        // Another process was faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        written => written,
     }
 }

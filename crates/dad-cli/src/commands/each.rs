@@ -1,0 +1,171 @@
+//! `dhenara run … --each`: many runs of one definition, and their outputs beside each other.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dad_core::{RunStatus, StepStatus, Timestamp, format_duration};
+use dad_observability::ObservabilitySettings;
+use dad_project::{Batch, BatchDriving, BatchRow, FoundDefinition, Project, Trial};
+use dad_run::{Durability, RunStop};
+use dad_runner::RunReport;
+use dad_terminal::internal::{cost, mark, one_line};
+use dad_terminal::{DIM, print_line, printable};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::descriptors::descriptors;
+use crate::error::CommandError;
+use crate::exit_code;
+use crate::output::summary::error_at;
+use crate::output::{json, program};
+use crate::session::drive::{runtime, unheard};
+use crate::session::inputs::read_text;
+use crate::signals::{Signals, stop_on_signal};
+
+/// The rows of a file.
+pub(crate) fn rows(file: &Path) -> Result<Vec<BatchRow>, CommandError> {
+    let name = file.display().to_string();
+    let text = read_text(&name).map_err(|reason| {
+        CommandError::usage("unreadable", format!("`--each {name}` cannot be read: {reason}"))
+    })?;
+    Ok(BatchRow::parse_lines(&text, &name)?)
+}
+
+/// The name of a new batch.
+pub(crate) fn new_name() -> String {
+    Timestamp::now().strftime("each_%Y%m%d_%H%M%S").to_string()
+}
+
+/// The way in which the runs of a batch are driven: no prompt asks, because several would at once.
+pub(crate) fn driving<'a>(
+    app: &'a App,
+    project: &Project,
+    max_concurrency: usize,
+    durability: Option<Durability>,
+) -> BatchDriving<'a> {
+    let descriptors = Arc::new(descriptors());
+    let is_observed = project.settings().observability.unwrap_or(true);
+    BatchDriving::new(max_concurrency).context(move |context| {
+        let mut context = app
+            .changed(context)
+            .interactive(false)
+            .resource(Arc::clone(&descriptors));
+        if let Some(durability) = durability {
+            context = context.durability(durability);
+        }
+        if is_observed {
+            context = context.observability_settings(ObservabilitySettings::default());
+        }
+        context
+    })
+}
+
+/// Runs a batch, and shows each run as it ends.
+pub(crate) fn run(
+    project: &Project,
+    found: &FoundDefinition,
+    batch: &Batch,
+    driving: BatchDriving<'_>,
+    as_json: bool,
+) -> Result<u8, CommandError> {
+    let stop = RunStop::new();
+    let driving = driving.cancelled_by(stop.clone());
+    let name = batch.name.clone();
+    let trials = runtime()?.block_on(async {
+        let signals = Signals::listen().map_err(|error| unheard(&error))?;
+        let interrupt = tokio::spawn(stop_on_signal(signals, stop, Arc::default(), |_| String::new()));
+        print_line(&name);
+        let trials = batch.run(project, found, &driving, show).await;
+        interrupt.abort();
+        Ok::<_, CommandError>(trials?)
+    })?;
+    if as_json {
+        json::print(json!({ "batch": batch.name, "trials": trials }))?;
+    } else {
+        summary(&trials);
+    }
+    Ok(exit_code_of(&trials))
+}
+
+/// Shows a run that has ended.
+fn show(trial: &Trial) {
+    if program::is_quiet() {
+        return;
+    }
+    let status = trial.run.as_ref().map(|run| run.status);
+    let (sign, style) = match status {
+        Some(RunStatus::Completed) if trial.passed() => mark(StepStatus::Completed, false),
+        Some(RunStatus::Waiting) => mark(StepStatus::Waiting, false),
+        _ => mark(StepStatus::Failed, false),
+    };
+    let took = trial.run.as_ref().map(|run| format_duration(run.duration));
+    let paid = trial.usage().cost.and_then(cost);
+    let mut line = format!("{style}{sign}{style:#} {}", printable(&label(trial)));
+    let figures: Vec<String> = took.into_iter().chain(paid).collect();
+    if !figures.is_empty() {
+        line += &format!("  {DIM}{}{DIM:#}", figures.join(", "));
+    }
+    print_line(&format!("{line}  {}", printable(&one_line(&outcome(trial), 100))));
+}
+
+/// The row of a trial, with its model and repetition.
+fn label(trial: &Trial) -> String {
+    let mut label = trial.row.clone();
+    if let Some(model) = &trial.model {
+        label += &format!(" {model}");
+    }
+    if trial.repetition > 1 {
+        label += &format!(" #{}", trial.repetition);
+    }
+    label
+}
+
+/// The output of a trial, or what became of it instead.
+pub(crate) fn outcome(trial: &Trial) -> String {
+    let Some(run) = &trial.run else {
+        return trial.error.clone().unwrap_or_default();
+    };
+    match (&run.error, &trial.verdict) {
+        (Some(error), _) => error_at(error),
+        (None, Some(verdict)) if !verdict.passed => {
+            format!("{}: {}", verdict.reasons.join(", and "), text_of(run))
+        }
+        _ if run.status == RunStatus::Completed => text_of(run),
+        _ => run.status.to_string(),
+    }
+}
+
+fn text_of(run: &RunReport) -> String {
+    match &run.output {
+        None => String::new(),
+        Some(Value::String(text)) => text.trim_end().to_owned(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Counts the runs, and what they cost.
+fn summary(trials: &[Trial]) {
+    let passed = trials.iter().filter(|trial| trial.passed()).count();
+    let waiting = trials.iter().filter(|trial| trial.waits()).count();
+    let failed = trials.len() - passed - waiting;
+    let mut parts = vec![format!("{passed} of {} passed", trials.len())];
+    if failed > 0 {
+        parts.push(format!("{failed} failed"));
+    }
+    if waiting > 0 {
+        parts.push(format!("{waiting} waiting"));
+    }
+    let costs = trials.iter().filter_map(|trial| trial.usage().cost);
+    parts.extend(cost(costs.sum()));
+    print_line(&parts.join(", "));
+}
+
+fn exit_code_of(trials: &[Trial]) -> u8 {
+    if trials.iter().any(|trial| !trial.passed() && !trial.waits()) {
+        exit_code::FAILED
+    } else if trials.iter().any(Trial::waits) {
+        exit_code::WAITING
+    } else {
+        exit_code::DONE
+    }
+}
