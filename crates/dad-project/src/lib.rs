@@ -42,6 +42,7 @@ mod explanation;
 mod known_secrets;
 mod project;
 mod run;
+mod transcript;
 mod user;
 
 pub use changed::DefinitionChoice;
@@ -49,7 +50,8 @@ pub use config::Environment;
 pub use context::EnvironmentChange;
 pub use definitions::{FoundDefinition, name_of_definition};
 pub use error::ProjectError;
-pub use explanation::{AnswerOrigin, Explanation};
+pub use explanation::{AnswerOrigin, Explanation, FailedAttempt};
 pub use project::Project;
 pub use run::{ProjectRun, Resumption};
+pub use transcript::{AttemptTranscript, CalledTool, ModelTurn, Transcript, Turn};
 pub use user::User;

@@ -6,6 +6,7 @@ use dad_terminal::{BOLD, DIM, mark, run_style};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
+use crate::output::readable::readable;
 use crate::output::summary::{made_at, place_of};
 use crate::output::{json, out};
 
@@ -88,8 +89,7 @@ pub(crate) fn step(run: &OriginalRun, path: &HierarchyPath, as_json: bool) -> Re
     for part in ["input", "outcome", "error"] {
         if let Some(value) = result.get(part) {
             out::lines(&format!("{BOLD}{part}{BOLD:#}"))?;
-            let text = serde_json::to_string_pretty(value).unwrap_or_default();
-            out::lines(&dad_terminal::printable(&text))?;
+            out::lines(&readable(value, 2))?;
         }
     }
     let dir = run.entry.dir.join(path.to_relative_dir());
