@@ -19,6 +19,7 @@ use crate::commands::models::show::ShowArgs as ShowModelArgs;
 use crate::commands::render::RenderArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::run::{AgentArgs, FlowArgs};
+use crate::commands::runs::archive::{ExportArgs, ImportArgs};
 use crate::commands::runs::diff::DiffArgs;
 use crate::commands::runs::get::GetArgs;
 use crate::commands::runs::graph::GraphArgs;
@@ -94,6 +95,8 @@ enum RunsCommand {
     Note(NoteArgs),
     Search(SearchArgs),
     Graph(GraphArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +133,8 @@ impl Command {
             Self::Runs(RunsCommand::Note(arguments)) => arguments,
             Self::Runs(RunsCommand::Search(arguments)) => arguments,
             Self::Runs(RunsCommand::Graph(arguments)) => arguments,
+            Self::Runs(RunsCommand::Export(arguments)) => arguments,
+            Self::Runs(RunsCommand::Import(arguments)) => arguments,
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,

@@ -94,7 +94,7 @@ pub struct ModelTurn {
     /// The reason for which it ended; `None` of an answer that came with the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<FinishReason>,
-    /// What it took.
+    /// Its usage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
@@ -213,7 +213,7 @@ impl Told {
             self.system = request.system;
         }
         let repeats = request.messages.starts_with(&self.messages);
-        // A conversation that was shortened to fit is told anew.
+        // A conversation that was shortened to fit stands again from its beginning.
         let mut told = if repeats { self.messages.len() } else { 0 };
         let next = request.messages.get(told);
         if repeats && self.is_answered && next.is_some_and(|next| next.role == Role::Assistant) {

@@ -123,6 +123,7 @@ pub use self::setup::prepare::PreparedRun;
 pub use self::setup::preview::RunPreview;
 pub use self::setup::project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
 pub use self::setup::secrets::{SecretError, SecretSource, Variables, credentials_file};
+pub use self::store::archive::ImportedRun;
 pub use self::store::attempts::StepAttempt;
 pub use self::store::catalog::{Catalog, RunListing};
 pub use self::store::children::{EndedProcess, LeftProcess};

@@ -19,6 +19,7 @@ mod waiting;
 mod answering;
 mod answers;
 mod approval;
+mod archives;
 mod asking;
 mod autocoder;
 mod cancel_and_settle;

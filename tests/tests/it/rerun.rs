@@ -133,7 +133,6 @@ async fn what_changed_executes_and_what_depends_on_it() {
     insta::assert_snapshot!(env.shown(&why.stdout), @"
     ✓ flow_root.s7
       executed: its settings, its input or what it reads changed
-
       compared with run_00000000_000000_000001
       setting prompt
         @@ -1,2 +1,2 @@
@@ -369,7 +368,6 @@ async fn a_rerun_goes_on_from_a_changed_result() {
     insta::assert_snapshot!(env.shown(&why.stdout), @r#"
     ↺ flow_root.s7
       taken from run_00000000_000000_000001: before the entry point
-
       changed  flow_root.s7.outcome.text = "the opposite"
     "#);
     let show = env.run(&["runs", "show", "last"]).expect(0);
@@ -631,7 +629,6 @@ fn a_long_line_is_shown_around_what_changed() {
     insta::assert_snapshot!(why, @"
     ✓ flow_root.say
       executed: its settings, its input or what it reads changed
-
       compared with run_00000000_000000_000001
       setting commands[0][1]
         @@ -1 +1 @@
@@ -644,7 +641,6 @@ fn a_long_line_is_shown_around_what_changed() {
     insta::assert_snapshot!(why, @"
     ✓ flow_root.say
       executed: its settings, its input or what it reads changed
-
       compared with rerun_00000000_000000_000002
       setting commands[0][1]
         @@ -1 +1 @@
@@ -681,7 +677,6 @@ fn no_part_of_a_secret_is_left_where_a_long_line_is_cut() {
     insta::assert_snapshot!(why, @"
     ✓ flow_root.say
       executed: its settings, its input or what it reads changed
-
       compared with run_00000000_000000_000001
       setting commands[0][1]
         @@ -1 +1 @@
@@ -872,7 +867,6 @@ fn the_value_of_an_inherited_variable_counts() {
     insta::assert_snapshot!(env.shown(&why.stdout), @"
     ↺ f.says
       taken from run_00000000_000000_000001: nothing that is compared changed
-
       not compared  what it reads or changed besides; `reuse: never` in its definition, or `--execute says`, executes it again
       not compared  the value of `API_KEY`
     ");

@@ -34,20 +34,17 @@ fn of_a_run_that_waits() {
     insta::assert_snapshot!(why(&env, "asks"), @"
     ? flow_root.asks
       not executed: it waits for approval
-
       answer  `dhenara answer run_00000000_000000_000001 flow_root.asks`
     ---- exit code 0
     ");
     insta::assert_snapshot!(why(&env, "inside"), @"
     · flow_root.choose.is_true.inside
       not executed: the condition of `flow_root.choose` was false
-
     ---- exit code 0
     ");
     insta::assert_snapshot!(why(&env, "behind"), @"
     · flow_root.behind
-      not executed: it has not been reached: `flow_root.asks` waits for an answer
-
+      not executed: it has not been reached: `flow_root.asks` waits for approval
     ---- exit code 0
     ");
 }
@@ -68,7 +65,6 @@ fn of_a_run_that_failed() {
     insta::assert_snapshot!(why(&env, "behind"), @"
     · flow_root.behind
       not executed: it has not been reached: `flow_root.fails` failed before it
-
     ---- exit code 0
     ");
 }
@@ -86,7 +82,6 @@ fn of_a_command_whose_world_is_not_looked_at() {
     insta::assert_snapshot!(why(&env, "look"), @"
     ↺ flow_root.look
       taken from run_00000000_000000_000001: nothing that is compared changed
-
       not compared  what it reads or changed besides; `reuse: never` in its definition, or `--execute look`, executes it again
     ---- exit code 0
     ");

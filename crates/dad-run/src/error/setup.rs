@@ -213,6 +213,9 @@ pub enum SetupError {
         /// Why not.
         reason: String,
     },
+    /// An archive of a run that cannot be written or read.
+    #[error("the archive: {0}")]
+    Archive(String),
     /// Labels that a run cannot have.
     #[error("the labels are not changed: {0}")]
     Labels(String),
@@ -223,7 +226,7 @@ pub enum SetupError {
         run: String,
         /// The requested place.
         place: String,
-        /// What there is instead.
+        /// The reason, with the nearest field there is.
         reason: String,
     },
     /// A step before the entry point has no result to take.
@@ -405,6 +408,7 @@ impl SetupError {
             Self::Edit { .. } => "edit",
             Self::NoValue { .. } => "no_value",
             Self::Labels(_) => "labels",
+            Self::Archive(_) => "archive",
             Self::NothingToReuse { .. } => "nothing_to_reuse",
             Self::EntryPointNotReached { .. } => "entry_point_not_reached",
             Self::MissingVariable(_) => "missing_variable",

@@ -110,6 +110,12 @@ impl Catalog {
         Ok(open)
     }
 
+    /// The first of the directories of runs, made if it is missing.
+    pub(crate) fn create_first_place(&self) -> Result<Dir, RunError> {
+        let first = self.places.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        Ok(Dir::create_all_with(first, self.gate.clone())?)
+    }
+
     /// All runs, oldest first. A run that cannot be read is left out: [`Catalog::listing`] says which and why.
     ///
     /// # Errors

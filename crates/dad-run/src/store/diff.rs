@@ -89,7 +89,7 @@ pub struct StepSide {
     pub status: StepStatus,
     /// The time that its last attempt took, in milliseconds.
     pub duration_ms: u64,
-    /// What it took when it was executed, also if that was in another run.
+    /// Its usage when it was executed, also if that was in another run.
     pub usage: Usage,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything here works without driving a run. It uses `journal` and `rerun`; `live` and `setup` use it.
 
+pub(crate) mod archive;
 pub(crate) mod artifacts;
 pub(crate) mod attempts;
 pub(crate) mod catalog;

@@ -9,9 +9,10 @@ use crate::error::{RunError, SetupError};
 use crate::journal::reader::{Ends, first_and_last};
 use crate::journal::record::RecordBody;
 use crate::journal::step_committed::Totals;
-use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, LEASE, METADATA};
+use crate::layout::{DOT_RUN, DOT_TRACE, IMPORTED, JOURNAL, LEASE, METADATA};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
+use crate::store::archive::is_only_imported;
 use crate::store::labels::{Labels, Tag};
 use crate::store::lease;
 use crate::store::original::OriginalFacts;
@@ -118,9 +119,17 @@ pub(crate) fn read_entry(
         Err(error) => return Err(error.into()),
     };
     let path = place.path().join(&dot_run).join(JOURNAL);
-    let Some(Ends { first, last, origin }) = first_and_last(journal, &path, key)? else {
+    let Some(Ends {
+        first,
+        last,
+        mut origin,
+    }) = first_and_last(journal, &path, key)?
+    else {
         return Ok(None);
     };
+    if place.kind(dot_run.join(IMPORTED))?.is_some() && is_only_imported(&place.open_dir(name)?, last.seq)? {
+        origin = Origin::Foreign;
+    }
     let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
         return Err(RunError::Journal {
             path,

@@ -22,7 +22,7 @@ use crate::store::view::RunView;
 const PARTS: [&str; 4] = ["outcome", "settings", "input", "error"];
 /// The characters of an excerpt before and behind the text.
 const AROUND: usize = 40;
-/// The largest number of places that are told of one step: a text that stands in every line of a long list is told enough.
+/// The largest number of places that are reported of one step.
 const MOST: usize = 20;
 
 /// A text that is searched for. Upper and lower case of ASCII letters are the same.
@@ -70,7 +70,7 @@ impl SearchText {
     }
 }
 
-/// What a search found.
+/// The findings of a search.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct SearchFindings {
@@ -201,7 +201,7 @@ fn search_run(run: &RunEntry, text: &SearchText, problems: &mut Vec<RunError>) -
 }
 
 impl RunView {
-    /// Searches the recorded files of a step. What an exchange or a log repeats of the result is told once.
+    /// Searches the recorded files of a step. Exchanges and logs repeat the result: they are searched only if that does not hold the text.
     fn search_step(
         &self,
         step: &StepCommitted,
@@ -309,7 +309,7 @@ impl<'a> Hits<'a> {
         }
     }
 
-    /// Texts of an exchange, all at the name of their file: one that a conversation repeats is told once.
+    /// Texts of an exchange, all at the name of their file: one that a conversation repeats counts once.
     fn in_exchange(&mut self, value: &Value) {
         match value {
             Value::String(content) => {

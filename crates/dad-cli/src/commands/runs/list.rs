@@ -190,7 +190,7 @@ fn steps(counts: &StatusCounts) -> String {
     }
 }
 
-/// What was paid, and the number of answers that were not.
+/// The price that was paid, and the number of replayed answers, which cost nothing.
 fn cost(usage: &Usage) -> String {
     let replayed = (usage.replayed > 0).then(|| format!("{} replayed", usage.replayed));
     let parts = usage

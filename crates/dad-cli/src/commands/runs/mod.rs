@@ -1,5 +1,6 @@
 //! `dhenara runs`: the commands that look at recorded runs, repair and remove them.
 
+pub(crate) mod archive;
 pub(crate) mod diff;
 mod filter;
 pub(crate) mod get;
