@@ -178,7 +178,8 @@ fn changes_of_several_threads_follow_each_other() {
             let run = &run;
             scope.spawn(move || {
                 let tag: Tag = format!("tag-{number}").parse().unwrap();
-                Labels::change(run, |labels| drop(labels.tags.insert(tag))).unwrap();
+                let changed = Labels::change(run, |labels| labels.tags.extend([tag.clone()])).unwrap();
+                assert!(changed.tags.contains(&tag));
             });
         }
     });

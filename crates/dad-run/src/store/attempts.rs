@@ -10,6 +10,7 @@ use crate::error::RunError;
 use crate::files::in_dot_run;
 use crate::journal::reason::Reason;
 use crate::journal::record::{Record, RecordBody};
+use crate::journal::text::RecordedError;
 use crate::layout::{ATTEMPTS, MEMO, STAGE};
 use crate::store::memo_file::MemoLine;
 use crate::store::view::RunView;
@@ -173,7 +174,7 @@ fn note(attempts: &mut Vec<StepAttempt>, record: Record) {
                 attempts.push(StepAttempt::new(step.attempt, None));
             }
             if let Some(last) = attempts.last_mut() {
-                let error = step.error.clone().map(|error| error.into_inner());
+                let error = step.error.clone().map(RecordedError::into_inner);
                 last.end(step.status, at, error);
                 last.is_result = step.has_files();
             }
