@@ -69,3 +69,22 @@ fn what_fits_nothing_is_said() {
     ---- exit code 2
     ");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_is_apart_from_what_was_replayed() {
+    use crate::models::{Scripted, says};
+
+    let scripted = Scripted::new(vec![says("hello")]).await;
+    scripted.flow("  - { node: ask, type: ai_model_call, settings: { models: [local/tiny], prompt: Hi } }\n");
+    drop(scripted.run(&[]).expect(0));
+    drop(scripted.run(&["--replay", "last"]).expect(0));
+    insta::assert_snapshot!(scripted.env.unchanged(&["runs", "list"]).expect(0), @"
+    STATUS     RUN                         AGENT      MADE                     TOOK     STEPS   COST
+    completed  run_00000000_000000_000001  flow_root  0000-00-00 00:00:00 UTC  [time]  1 step  $0.0005
+    completed  run_00000000_000000_000002  flow_root  0000-00-00 00:00:00 UTC  [time]  1 step  1 replayed
+    ---- exit code 0
+    ");
+    let shown = scripted.env.unchanged(&["runs", "show", "last"]).expect(0);
+    assert!(shown.stdout.contains("model     1 call replayed"), "{shown}");
+}

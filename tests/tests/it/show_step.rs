@@ -197,6 +197,42 @@ async fn a_part_alone_is_printed_to_the_byte() {
     assert_eq!(turns[1]["model"], "local/tiny");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_that_was_interrupted_is_one() {
+    let scripted = Scripted::new(vec![calls("burn", &json!({ "what": "paper" })), says("done")]).await;
+    scripted.flow(
+        "  - node: ask\n    type: ai_model_call\n    settings:\n      models: [local/tiny]\n      prompt: Hi\n      model_call_config:\n        tools: [{ name: burn, requires_approval: true, command: [echo, burned, \"{what}\"], parameters: { type: object, properties: { what: {} } } }]\n",
+    );
+    drop(scripted.run(&[]).expect(3));
+    let messages = [&SHOW[..], &["--messages"]].concat();
+    insta::assert_snapshot!(scripted.env.unchanged(&messages).expect(0), @"
+    user
+      Hi
+    assistant  local/tiny, 300 tokens, $0.0005
+      calls burn
+        what: paper
+    ---- exit code 0
+    ");
+    drop(
+        scripted
+            .env
+            .run(&["answer", "last", "--deny", "no fire"])
+            .expect(0),
+    );
+    insta::assert_snapshot!(scripted.env.unchanged(&messages).expect(0), @"
+    user
+      Hi
+    assistant  local/tiny, 300 tokens, $0.0005
+      calls burn
+        what: paper
+    tool burn
+      error: it was not approved: no fire
+    assistant  local/tiny, 300 tokens, $0.0005
+      done
+    ---- exit code 0
+    ");
+}
+
 #[test]
 fn output_of_commands_stands_as_text() {
     let env = TestEnvironment::new();

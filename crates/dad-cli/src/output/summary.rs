@@ -240,8 +240,8 @@ fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocat
     }
 }
 
-/// The usage of model calls.
-fn paid(usage: &Usage) -> String {
+/// The usage of model calls: what was paid, and the number of calls that were replayed.
+pub(crate) fn paid(usage: &Usage) -> String {
     let mut parts = Vec::new();
     if usage.calls > 0 {
         parts.push(count(usage.calls, "call"));

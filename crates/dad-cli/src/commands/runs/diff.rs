@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use dad_core::{HierarchyPath, RunStatus, Usage, format_duration};
+use dad_core::{HierarchyPath, RunStatus, format_duration};
 use dad_project::ProjectRun;
 use dad_run::{Change, RunDiff, StepDiff, StepSide};
 use dad_terminal::{BOLD, DIM, count, mark};
@@ -16,6 +16,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::change::change_text;
+use crate::output::summary::paid;
 use crate::output::{json, out};
 
 /// Compare two runs, or one step of them: settings, prompts, outcomes, files, tokens, costs and times. Steps are compared with
@@ -111,10 +112,6 @@ fn run_text(diff: &RunDiff) -> String {
         RunStatus::Running => String::new(),
         _ => format_duration(Duration::from_millis(run.took_ms)),
     };
-    let calls = |usage: &Usage| match usage.calls + usage.replayed {
-        0 => String::new(),
-        _ => format!("{}, {}", count(usage.calls, "call"), dad_terminal::usage(usage)),
-    };
     let rows = [
         ("status", before.status.to_string(), after.status.to_string()),
         (
@@ -122,7 +119,7 @@ fn run_text(diff: &RunDiff) -> String {
             dad_terminal::counts(&before.totals.counts),
             dad_terminal::counts(&after.totals.counts),
         ),
-        ("model", calls(&before.totals.usage), calls(&after.totals.usage)),
+        ("model", paid(&before.totals.usage), paid(&after.totals.usage)),
         ("took", took(before), took(after)),
     ];
     for (name, before, after) in rows {

@@ -22,7 +22,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::hint::Hint;
-use crate::output::summary::{aligned, command_in, error_at, made_at};
+use crate::output::summary::{aligned, command_in, error_at, made_at, paid};
 use crate::output::tree::{self, Line};
 use crate::output::{json, out};
 
@@ -153,9 +153,8 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     if totals.counts.total() > 0 {
         rows.push(("steps", dad_terminal::counts(&totals.counts)));
     }
-    if totals.usage.calls > 0 {
-        let usage = dad_terminal::usage(&totals.usage);
-        rows.push(("model", format!("{}, {usage}", count(totals.usage.calls, "call"))));
+    if totals.usage.calls > 0 || totals.usage.replayed > 0 {
+        rows.push(("model", paid(&totals.usage)));
     }
     let (files, bytes) = size(view)?;
     if files > 0 {
