@@ -31,6 +31,7 @@ pub mod layout;
 mod live;
 mod origin;
 mod origin_key;
+mod parallel;
 mod process_group;
 mod rerun;
 mod setup;

@@ -2,8 +2,6 @@
 //!
 //! Each file is looked through as bytes first. Only one that holds the text is taken apart, to tell its place.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use aho_corasick::{AhoCorasick, BuildError};
 use dad_core::{HierarchyPath, RunId, Timestamp};
 use serde::Serialize;
@@ -12,6 +10,7 @@ use serde_json::Value;
 use crate::error::RunError;
 use crate::journal::step_committed::StepCommitted;
 use crate::layout::{MEMO, RESULT, STDERR, STDOUT};
+use crate::parallel::in_parallel;
 use crate::rerun::value_path;
 use crate::store::labels::Labels;
 use crate::store::original::OriginalRun;
@@ -111,40 +110,13 @@ pub struct FoundText {
 /// Searches runs for a text, several at the same time.
 #[must_use]
 pub fn search_runs(runs: &[RunEntry], text: &SearchText) -> SearchFindings {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let search = || {
-        let mut searched = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(run) = runs.get(index) else {
-                return searched;
-            };
-            let mut problems = Vec::new();
-            let found = search_run(run, text, &mut problems);
-            if !found.is_empty() || !problems.is_empty() {
-                searched.push((index, found, problems));
-            }
-        }
-    };
-    let mut all = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(search)).collect();
-        let mut all = search();
-        // A thread that panicked has told so.
-        all.extend(
-            others
-                .into_iter()
-                .filter_map(|thread| thread.join().ok())
-                .flatten(),
-        );
-        all
+    let all = in_parallel(runs, |run| {
+        let mut problems = Vec::new();
+        let found = search_run(run, text, &mut problems);
+        (found, problems)
     });
-    all.sort_by_key(|(index, ..)| *index);
     let mut findings = SearchFindings::default();
-    for (index, found, problems) in all {
-        let Some(run) = runs.get(index) else {
-            continue;
-        };
+    for (run, (found, problems)) in runs.iter().zip(all) {
         if !found.is_empty() {
             findings.runs.push(FoundRun {
                 run_id: run.run_id.clone(),
