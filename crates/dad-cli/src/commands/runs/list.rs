@@ -248,7 +248,7 @@ mod tests {
              interrupted  rerun_20251123_141516_9f3a1c  an_agent_with_a_long_name_root  $0.0036, 2 replayed\n"
         );
         assert!(
-            lines(300).contains("2m 00s  13 steps, 2 failed  $0.0036, 2 replayed  run_20251122"),
+            lines(300).contains("2m 00s   13 steps, 2 failed  $0.0036, 2 replayed  run_20251122"),
             "{}",
             lines(300)
         );
