@@ -123,6 +123,8 @@ fn kind(file: &str) -> Option<Kind> {
         [".run", "spans.json"] => Some(Kind::Document("spans")),
         [".run", "journal.jsonl"] => Some(Kind::Lines("journal")),
         [".run", "plan.json"] => Some(Kind::Document("plan")),
+        [".run", "imported.json"] => Some(Kind::Document("imported")),
+        [".run", "labels.json"] => Some(Kind::Document("labels")),
         [".run", "lease"] => Some(Kind::Document("lease")),
         [".run", "questions", _] => Some(Kind::Document("question")),
         [".run", "inbox", _] => Some(Kind::Document("inbox")),

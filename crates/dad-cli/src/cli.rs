@@ -21,10 +21,17 @@ use crate::commands::render::RenderArgs;
 use crate::commands::rerun::RerunArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::run::{AgentArgs, FlowArgs};
+use crate::commands::runs::archive::{ExportArgs, ImportArgs};
+use crate::commands::runs::diff::DiffArgs;
+use crate::commands::runs::get::GetArgs;
+use crate::commands::runs::graph::GraphArgs;
+use crate::commands::runs::label::{NoteArgs, TagArgs};
 use crate::commands::runs::list::ListArgs;
+use crate::commands::runs::path::{OpenArgs, PathArgs};
 use crate::commands::runs::prune::PruneArgs;
 use crate::commands::runs::remove::RemoveArgs;
 use crate::commands::runs::repair::RepairArgs;
+use crate::commands::runs::search::SearchArgs;
 use crate::commands::runs::show::ShowArgs;
 use crate::commands::runs::undo::UndoArgs;
 use crate::commands::runs::verify::VerifyArgs;
@@ -91,6 +98,16 @@ enum RunsCommand {
     Undo(UndoArgs),
     Why(WhyArgs),
     Show(ShowArgs),
+    Diff(DiffArgs),
+    Get(GetArgs),
+    Path(PathArgs),
+    Open(OpenArgs),
+    Tag(TagArgs),
+    Note(NoteArgs),
+    Search(SearchArgs),
+    Graph(GraphArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -121,6 +138,16 @@ impl Command {
             Self::Runs(RunsCommand::Undo(arguments)) => arguments,
             Self::Runs(RunsCommand::Why(arguments)) => arguments,
             Self::Runs(RunsCommand::Show(arguments)) => arguments,
+            Self::Runs(RunsCommand::Diff(arguments)) => arguments,
+            Self::Runs(RunsCommand::Get(arguments)) => arguments,
+            Self::Runs(RunsCommand::Path(arguments)) => arguments,
+            Self::Runs(RunsCommand::Open(arguments)) => arguments,
+            Self::Runs(RunsCommand::Tag(arguments)) => arguments,
+            Self::Runs(RunsCommand::Note(arguments)) => arguments,
+            Self::Runs(RunsCommand::Search(arguments)) => arguments,
+            Self::Runs(RunsCommand::Graph(arguments)) => arguments,
+            Self::Runs(RunsCommand::Export(arguments)) => arguments,
+            Self::Runs(RunsCommand::Import(arguments)) => arguments,
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,

@@ -27,6 +27,7 @@ mod emit;
 mod executable;
 mod fit;
 mod globs;
+mod graph;
 mod include;
 mod json;
 mod json_schema;
@@ -56,6 +57,7 @@ pub use emit::{to_yaml, to_yaml_value};
 pub use executable::check_executable;
 pub use fit::Fit;
 pub use globs::PathGlobs;
+pub use graph::{GRAPH_CLASSES, GraphMark, mermaid};
 pub use json_schema::definition_schema;
 pub use load::{Checked, Loaded, check_file, load_data, load_data_as, load_file, load_str};
 pub use node_types::{

@@ -85,9 +85,9 @@ pub use command::{
 };
 #[cfg(feature = "files")]
 pub use file_operation::{
-    FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeOutcome,
+    FileDiff, FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeOutcome,
     FileOperationNodeSettings, FileOperationType, OnFailure, SearchConfig, Undo, UndoAction, UndoChange,
-    UndoError, UndoStep,
+    UndoError, UndoStep, file_diffs,
 };
 #[cfg(feature = "folder")]
 pub use folder_analyzer::{

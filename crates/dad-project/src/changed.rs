@@ -154,14 +154,16 @@ fn listed(changes: &DefinitionChanges) -> String {
         let names: Vec<&str> = paths.iter().map(HierarchyPath::as_str).collect();
         (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")))
     };
+    let others = (!changes.others.is_empty()).then(|| format!("differs in {}", changes.others.join(", ")));
     let parts = [
         named("changed", &changes.changed),
         named("added", &changes.added),
         named("removed", &changes.removed),
+        others,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {
-        "its variables, conditions or loops differ".to_owned()
+        "the order of its elements differs".to_owned()
     } else {
         parts.join("; ")
     }

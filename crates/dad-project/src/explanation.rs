@@ -1,13 +1,14 @@
 //! The reason for which a step was executed or reused, from the journal and the files of the step.
 
-use dad_core::{HierarchyPath, RunId, StepStatus};
+use dad_core::{ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, Segment, StepStatus};
 use dad_events::Origin;
 use dad_nodes::internal::not_compared;
 use dad_run::{
-    AnsweredBy, AskedAgain, Changes, ControlKind, Edit, QuestionKind, Reason, RecordBody, RerunPlan,
-    RunError, RunView, StepCommitted, ViewEntry, layout,
+    AnsweredBy, AskedAgain, Changes, ControlKind, Edit, OpenQuestion, QuestionKind, Reason, RecordBody,
+    RerunPlan, RunError, RunView, StepCommitted, ViewEntry, layout,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The reason for which a step was executed or reused. Its JSON is that of `dhenara runs why --json`.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,12 @@ pub struct Explanation {
     pub because: String,
     /// The step that had an effect before it, if that is the reason.
     pub after: Option<HierarchyPath>,
+    /// The type of its node; `None` of a step without a result.
+    pub node_type: Option<NodeType>,
+    /// The attempts that did not end well, the last of them with the whole error of the step.
+    pub failures: Vec<FailedAttempt>,
+    /// The question that it waits for.
+    pub waits_for: Option<OpenQuestion>,
     /// The number of attempts that were begun; an interrupted attempt that was resumed counts once.
     pub attempts: u64,
     /// The origin of its result, if it was reused.
@@ -42,6 +49,18 @@ pub struct Explanation {
     /// Whether the step ended, or waits, without the execution that its attempts began.
     #[serde(skip)]
     pub unexecuted: bool,
+}
+
+/// An attempt that did not end well.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Its status.
+    pub status: StepStatus,
+    /// The error.
+    pub error: ErrorInfo,
 }
 
 /// The origin of the input of a step or component.
@@ -88,10 +107,22 @@ impl Explanation {
             Some(_) => not_compared(&view.result(&path)?["settings"]),
             None => Vec::new(),
         };
+        let result = match view.step(&path) {
+            Some(step) if step.has_files() => Some(view.result(&path)?),
+            _ => None,
+        };
+        let node_type = result.as_ref().and_then(|result| result["node_type"].as_str());
+        let because = match entry {
+            None => not_reached(view, &path)?,
+            Some(_) => found.because(),
+        };
         Ok(Self {
             run_id: view.run_id.clone(),
             status: entry.map_or(StepStatus::Pending, ViewEntry::status),
-            because: found.because(),
+            because,
+            node_type: node_type.map(NodeType::new),
+            failures: failures(view, &path, result.as_ref())?,
+            waits_for: view.open_questions().find(|open| open.path == path).cloned(),
             unexecuted: found.unexecuted.is_some(),
             path,
             reason: found.reason,
@@ -105,6 +136,68 @@ impl Explanation {
             answer: found.answer,
         })
     }
+}
+
+/// The attempts of a step that did not end well. The journal has their errors shortened, the result has the last one whole.
+fn failures(
+    view: &RunView,
+    step: &HierarchyPath,
+    result: Option<&Value>,
+) -> Result<Vec<FailedAttempt>, RunError> {
+    let failed = view.attempts(step)?.into_iter().filter_map(|ended| {
+        let (attempt, status) = (ended.attempt, ended.status);
+        let error = ended.error?;
+        Some(FailedAttempt {
+            attempt,
+            status,
+            error,
+        })
+    });
+    let mut failures: Vec<FailedAttempt> = failed.collect();
+    let is_failure = view
+        .step(step)
+        .is_some_and(|step| step.status != StepStatus::Completed);
+    let whole = result.and_then(|result| ErrorInfo::deserialize(&result["error"]).ok());
+    if let (true, Some(whole), Some(last)) = (is_failure, whole, failures.last_mut()) {
+        last.error = whole;
+    }
+    Ok(failures)
+}
+
+/// Why the run did not come to a step, in words.
+fn not_reached(view: &RunView, step: &HierarchyPath) -> Result<String, RunError> {
+    let around = std::iter::successors(step.parent(), HierarchyPath::parent);
+    for (branch, conditional) in around.clone().zip(around.skip(1)) {
+        let Segment::Branch(wanted) = Segment::of(branch.leaf()) else {
+            continue;
+        };
+        for record in view.records_of(&conditional)? {
+            match record.body {
+                RecordBody::BranchTaken { branch, .. } if branch != wanted => {
+                    return Ok(format!("the condition of `{conditional}` was {branch}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    let stopped = view.entries().find_map(|(path, entry)| match entry {
+        ViewEntry::Step(step) if step.status.is_failure() && !step.absorbed => {
+            Some(format!("`{path}` {} before it", step.status))
+        }
+        ViewEntry::Waiting {
+            kind: QuestionKind::Approval,
+            ..
+        } => Some(format!("`{path}` waits for approval")),
+        ViewEntry::Waiting { .. } => Some(format!("`{path}` waits for an answer")),
+        _ => None,
+    });
+    Ok(match (stopped, view.status) {
+        (Some(stopped), status) if status != RunStatus::Completed => {
+            format!("it has not been reached: {stopped}")
+        }
+        (_, RunStatus::Completed) => "the run ended without it".to_owned(),
+        _ => "it has not been reached".to_owned(),
+    })
 }
 
 /// The records of a step, as far as they explain it.

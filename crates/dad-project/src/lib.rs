@@ -43,6 +43,7 @@ mod explanation;
 mod known_secrets;
 mod project;
 mod run;
+mod transcript;
 mod user;
 
 pub use batch::{Batch, BatchDriving, BatchRow, Expectation, Trial, Verdict};
@@ -51,7 +52,8 @@ pub use config::Environment;
 pub use context::EnvironmentChange;
 pub use definitions::{FoundDefinition, name_of_definition};
 pub use error::ProjectError;
-pub use explanation::{AnswerOrigin, Explanation};
+pub use explanation::{AnswerOrigin, Explanation, FailedAttempt};
 pub use project::Project;
 pub use run::{ProjectRun, Resumption, WaitFor};
+pub use transcript::{AttemptTranscript, CalledTool, ModelTurn, Transcript, Turn};
 pub use user::User;

@@ -16,6 +16,7 @@ use crate::changed::{DefinitionChoice, PlacedDefinition};
 use crate::error::ProjectError;
 use crate::explanation::Explanation;
 use crate::project::Project;
+use crate::transcript::Transcript;
 
 /// The shortest time between two looks at a run that is waited for.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -132,9 +133,20 @@ impl ProjectRun {
     /// # Errors
     /// If there is no such step, or several, or a record or file of it cannot be read.
     pub fn why(&self, step: &str) -> Result<Explanation, ProjectError> {
+        Ok(Explanation::of(&self.view, self.step(step)?)?)
+    }
+
+    /// The attempts of a step and its conversations with models, by the path of the step or the end of it.
+    ///
+    /// # Errors
+    /// If there is no such step, or several, or a record or file of it cannot be read.
+    pub fn transcript(&self, step: &str) -> Result<Transcript, ProjectError> {
+        Ok(Transcript::of(&self.view, self.step(step)?)?)
+    }
+
+    fn step(&self, step: &str) -> Result<HierarchyPath, ProjectError> {
         let selector: PathSelector = step.parse().map_err(SetupError::from)?;
-        let path = self.view.select_step(&selector).map_err(SetupError::Step)?;
-        Ok(Explanation::of(&self.view, path)?)
+        Ok(self.view.select_step(&selector).map_err(SetupError::Step)?)
     }
 
     /// The differences of a later run from this one, step by step.

@@ -3,8 +3,10 @@
 
 pub(crate) const CHANGES: u32 = 1;
 pub(crate) const DEFINITION_FILE: u32 = 1;
+pub(crate) const IMPORTED: u32 = 1;
 pub(crate) const INBOX: u32 = 1;
 pub(crate) const JOURNAL: u32 = 2;
+pub(crate) const LABELS: u32 = 1;
 pub(crate) const LEASE: u32 = 1;
 pub(crate) const MEMO: u32 = 1;
 pub(crate) const METADATA: u32 = 1;

@@ -16,6 +16,10 @@ pub const JOURNAL: &str = "journal.jsonl";
 pub const TORN: &str = "torn";
 /// Below [`DOT_RUN`]: of a re-run, what it was started from.
 pub const PLAN: &str = "plan.json";
+/// Below [`DOT_RUN`]: the tags and the note that people give the run, which are no part of its record.
+pub const LABELS: &str = "labels.json";
+/// Below [`DOT_RUN`], of a run that was imported: that it counts as another user's.
+pub const IMPORTED: &str = "imported.json";
 /// Below [`DOT_RUN`]: locked while a process drives the run.
 pub const LEASE: &str = "lease";
 /// Below [`DOT_RUN`]: where executing steps work, by the number of their `step_started` record.

@@ -56,6 +56,16 @@ fn screen() -> MutexGuard<'static, Screen> {
     SCREEN.lock()
 }
 
+/// The number of columns of the terminal that standard output is; `None` if it is none, or its width is not known.
+#[must_use]
+pub fn output_width() -> Option<usize> {
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let (columns, _) = crossterm::terminal::size().ok()?;
+    (columns > 0).then_some(columns.into())
+}
+
 /// Whether a person can be asked: standard input and standard error are a terminal that can do more than print lines,
 /// and prompts are not forbidden.
 #[must_use]

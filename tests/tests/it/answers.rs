@@ -83,7 +83,8 @@ async fn an_answer_comes_from_another_process() {
     ---- exit code 3
     ");
     insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"
-    waiting (1) run_00000000_000000_000001  flow_root  0000-00-00 00:00:00 UTC  [time]  0 steps
+    STATUS       RUN                         AGENT      MADE                     TOOK     STEPS
+    waiting (1)  run_00000000_000000_000001  flow_root  0000-00-00 00:00:00 UTC  [time]  0 steps
     ---- stderr
     answer the newest waiting run with `dhenara answer run_00000000_000000_000001`
     ---- exit code 0

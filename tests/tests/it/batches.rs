@@ -209,6 +209,11 @@ fn rows_that_are_none_are_refused_before_anything_runs() {
     ---- exit code 2
     ");
     write(&env, &[json!({})]);
-    insta::assert_snapshot!(env.unchanged(&[&EACH[..], &["--batch", "../b"]].concat()).expect(2), @"");
+    insta::assert_snapshot!(env.unchanged(&[&EACH[..], &["--batch", "../b"]].concat()).expect(2), @"
+    ---- stderr
+    ../b
+    error[run_root_subpath]: `../b` is not a relative path inside the run root
+    ---- exit code 2
+    ");
     assert_eq!(executed(&env), 0);
 }

@@ -162,6 +162,9 @@ fn steps_are_settled_by_hand() {
     insta::assert_snapshot!(text, @"
     ✗ flow_root.all.iter_1.bad
       not executed again: failed by hand: no use
+      attempt 1 failed  flow_root.all.iter_1.bad: `false` ended with exit code 1
+      attempt 2 failed  flow_root.all.iter_1.bad: `false` ended with exit code 1
+      attempt 1 failed  flow_root.all.iter_1.bad: no use
     ");
     drop(
         env.run(&["resume", "last", "--skip", "iter_1.bad=not needed"])
@@ -170,6 +173,9 @@ fn steps_are_settled_by_hand() {
     insta::assert_snapshot!(why("iter_1.bad").0, @"
     – flow_root.all.iter_1.bad
       not executed again: skipped by hand: not needed
+      attempt 1 failed  flow_root.all.iter_1.bad: `false` ended with exit code 1
+      attempt 2 failed  flow_root.all.iter_1.bad: `false` ended with exit code 1
+      attempt 1 failed  flow_root.all.iter_1.bad: no use
     ");
     insta::assert_snapshot!(why("behind").0, @"
     – flow_root.behind
@@ -177,7 +183,7 @@ fn steps_are_settled_by_hand() {
     ");
     insta::assert_snapshot!(why("good").0, @"
     ✓ flow_root.good
-      executed: the run is no re-run
+      executed: the run is a first run
     ");
     let shown = env.run(&["runs", "show", "last", "behind"]).expect(0);
     insta::assert_snapshot!(shown, @"

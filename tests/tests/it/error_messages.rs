@@ -59,7 +59,7 @@ fn an_unreached_step_is_distinguished_from_an_unknown_one() {
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "why", "last", "behind"]).expect(0), @"
     · flow_root.behind
-      not executed: it has not been reached
+      not executed: it has not been reached: `flow_root.each.iter_0.bad` failed before it
     ---- exit code 0
     ");
     let why = env

@@ -186,7 +186,8 @@ async fn a_run_that_is_dropped_is_sealed_as_abandoned() {
     );
     let list = env.run(&["runs", "list"]).expect(0);
     insta::assert_snapshot!(list, @"
-    failed      run_00000000_000000_000001  dropped_flow  0000-00-00 00:00:00 UTC  [time]  0 steps
+    STATUS  RUN                         AGENT         MADE                     TOOK     STEPS
+    failed  run_00000000_000000_000001  dropped_flow  0000-00-00 00:00:00 UTC  [time]  0 steps
     ---- stderr
     resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
@@ -199,7 +200,8 @@ fn a_run_whose_process_leaves_it_is_interrupted() {
     let _ = env.abandon("forget").expect(0);
     let list = env.run(&["runs", "list"]).expect(0);
     insta::assert_snapshot!(list, @"
-    interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
+    STATUS       RUN                         AGENT           MADE                     TOOK
+    interrupted  run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
     ---- stderr
     resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
@@ -215,7 +217,8 @@ fn a_run_whose_process_dies_in_a_step_is_interrupted() {
     assert_ne!(output.code, Some(0), "{output}");
     let run = env.last_run();
     insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"
-    interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
+    STATUS       RUN                         AGENT           MADE                     TOOK
+    interrupted  run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
     ---- stderr
     resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0

@@ -333,8 +333,9 @@ fn runs_are_listed_and_shown() {
         .run(&[&["run", "flow", "hello.yaml"], &more[..]].concat())
         .expect(0);
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
-    completed   run_00000000_000000_000001    hello_root  0000-00-00 00:00:00 UTC  [time]  1 step
-    completed   rerun_00000000_000000_000002  hello_root  0000-00-00 00:00:00 UTC  [time]  1 step  from run_00000000_000000_000001
+    STATUS     RUN                           AGENT       MADE                     TOOK     STEPS   FROM
+    completed  run_00000000_000000_000001    hello_root  0000-00-00 00:00:00 UTC  [time]  1 step
+    completed  rerun_00000000_000000_000002  hello_root  0000-00-00 00:00:00 UTC  [time]  1 step  run_00000000_000000_000001
     ---- exit code 0
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"
@@ -357,30 +358,11 @@ fn runs_are_listed_and_shown() {
     insta::assert_snapshot!(env.unchanged(&["runs", "show", &first, "greet"]).expect(0), @r#"
     ✓ hello_root.greet  [time]  1 command
     settings
-    {
-      "commands": [
-        [
-          "echo",
-          "Hello, world!"
-        ]
-      ]
-    }
-    outcome
-    {
-      "all_succeeded": true,
-      "commands_executed": 1,
-      "successful_commands": 1,
-      "failed_commands": 0,
-      "results": [
-        {
-          "command": "echo 'Hello, world!'",
-          "returncode": 0,
-          "stdout": "Hello, world!\n",
-          "stderr": "",
-          "success": true
-        }
-      ]
-    }
+      commands:
+        - ["echo","Hello, world!"]
+    $ echo 'Hello, world!'  exit code 0
+      stdout
+        Hello, world!
     files [root]/project/runs/run_00000000_000000_000001/hello_root/greet
             size  outcome.json
             size  result.json

@@ -101,6 +101,14 @@ async fn every_kind_of_file_has_its_schema() {
     let _ = env.run(&["run", "flow", "change.yaml"]).expect(0);
     seen.extend(validate_run_dir(&env.last_run()).schemas);
 
+    // Beside the record: what people wrote, and that the run was imported.
+    let _ = env.run(&["runs", "tag", "last", "+good"]).expect(0);
+    let archive = env.path("run.tar").to_string_lossy().into_owned();
+    let _ = env.run(&["runs", "export", "last", "--tar", &archive]).expect(0);
+    let there = TestEnvironment::new();
+    let _ = there.run(&["runs", "import", &archive]).expect(0);
+    seen.extend(validate_run_dir(&there.last_run()).schemas);
+
     // Only where another process intervenes; the tests of that check it.
     seen.extend(["inbox", "question"].map(str::to_owned));
 

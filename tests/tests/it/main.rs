@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
 
+mod graphs;
 mod harness;
 mod nodes;
 #[cfg(unix)]
@@ -18,6 +19,7 @@ mod waiting;
 mod answering;
 mod answers;
 mod approval;
+mod archives;
 mod asking;
 mod autocoder;
 mod batches;
@@ -98,7 +100,13 @@ mod room;
 #[cfg(unix)]
 mod rules;
 mod run_reports;
+mod runs_diff;
+mod runs_get;
+mod runs_labels;
+mod runs_list;
+mod runs_search;
 mod runs_show;
+mod runs_why;
 mod same_question;
 mod sandbox;
 #[cfg(unix)]
@@ -108,6 +116,7 @@ mod secrets_in_files;
 #[cfg(unix)]
 mod secrets_of_models;
 mod shell_values;
+mod show_step;
 #[cfg(unix)]
 mod static_checks;
 mod stops;

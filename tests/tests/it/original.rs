@@ -28,9 +28,10 @@ elements:
 fn they_are_listed() {
     let env = environment();
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
-    completed   run_20261123_022713_9d6211    autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.000081
-    completed   rerun_20261123_022713_2ebc7e  autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.000081  from run_20261123_022713_9d6211
-    interrupted run_20261123_024216_79d530    ag              2026-11-23 02:42:16 local time          2 steps
+    STATUS       RUN                           AGENT           MADE                            TOOK     STEPS    COST       FROM
+    completed    run_20261123_022713_9d6211    autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.000081
+    completed    rerun_20261123_022713_2ebc7e  autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.000081  run_20261123_022713_9d6211
+    interrupted  run_20261123_024216_79d530    ag              2026-11-23 02:42:16 local time           2 steps
     ---- exit code 0
     ");
     let list = env
@@ -182,21 +183,16 @@ fn what_they_left_is_shown() {
     insta::assert_snapshot!(show(&["run_20261123_024216_79d530", "n0"]), @r#"
     ag.main_flow.n0  completed
     outcome
-    {
-      "all_succeeded": true,
-      "commands_executed": 1,
-      "successful_commands": 1,
-      "failed_commands": 0,
-      "results": [
-        {
-          "command": "echo n0; [ -e /srv/other ] || [ 0 -lt 2 ] || kill -KILL $PPID; sleep 0.3",
-          "returncode": 0,
-          "stdout": "n0\n",
-          "stderr": "",
-          "success": true
-        }
-      ]
-    }
+      all_succeeded: true
+      commands_executed: 1
+      successful_commands: 1
+      failed_commands: 0
+      results:
+        - command: echo n0; [ -e /srv/other ] || [ 0 -lt 2 ] || kill -KILL $PPID; sleep 0.3
+          returncode: 0
+          stdout: n0
+          stderr: ""
+          success: true
     files [root]/project/runs/run_20261123_024216_79d530/ag/main_flow/n0
     ---- exit code 0
     "#);

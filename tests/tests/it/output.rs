@@ -180,7 +180,7 @@ fn messages_that_cannot_be_written_change_nothing() {
     drop(quiet(&["run", "flow", "none.yaml"]).expect(2));
     drop(quiet(&["no-such-command"]).expect(2));
     let list = quiet(&["runs", "list"]).expect(0);
-    assert_eq!(list.stdout.lines().count(), 3, "{list}");
+    assert_eq!(list.stdout.lines().count(), 4, "{list}");
     drop(quiet(&["validate", "fails.yaml"]).expect(0));
 }
 

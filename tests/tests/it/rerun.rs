@@ -726,6 +726,7 @@ fn what_was_settled_by_hand_has_no_result_to_compare_with() {
     insta::assert_snapshot!(why, @"
     ✗ flow_root.a
       executed: the previous run has no result
+      attempt 1 failed  flow_root.a: `false` ended with exit code 1
     ---- exit code 0
     ");
 }
@@ -867,6 +868,7 @@ fn the_value_of_an_inherited_variable_counts() {
     insta::assert_snapshot!(env.shown(&why.stdout), @"
     ↺ f.says
       taken from run_00000000_000000_000001: nothing that is compared changed
+      not compared  what it reads or changed besides; `reuse: never` in its definition, or `--execute says`, executes it again
       not compared  the value of `API_KEY`
     ");
     assert_eq!(run(&again, "good morning", "a-key-of-some-length"), 1);

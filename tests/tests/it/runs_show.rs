@@ -100,8 +100,9 @@ fn the_list_tells_sizes_and_what_can_be_gone_on_with() {
     let _ = env.run(&["run", "flow", "fails.yaml"]).expect(1);
     let _ = env.run(&["run", "flow", "many.yaml"]).expect(0);
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
-    failed      run_00000000_000000_000001  fails_root  0000-00-00 00:00:00 UTC  [time]  1 step, 1 failed
-    completed   run_00000000_000000_000002  many_root   0000-00-00 00:00:00 UTC  [time]  2 steps
+    STATUS     RUN                         AGENT       MADE                     TOOK     STEPS
+    failed     run_00000000_000000_000001  fails_root  0000-00-00 00:00:00 UTC  [time]  1 step, 1 failed
+    completed  run_00000000_000000_000002  many_root   0000-00-00 00:00:00 UTC  [time]  2 steps
     ---- stderr
     resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
@@ -145,7 +146,8 @@ fn the_list_tells_which_runs_it_cannot_read() {
     });
     let list = env.unchanged(&["runs", "list"]).expect(0);
     insta::assert_snapshot!(list, @"
-    completed   b_run_00000000_000000_000002  many_root  0000-00-00 00:00:00 UTC  [time]  1 step
+    STATUS     RUN                           AGENT      MADE                     TOOK     STEPS
+    completed  b_run_00000000_000000_000002  many_root  0000-00-00 00:00:00 UTC  [time]  1 step
     ---- stderr
     left out: `[root]/project/runs/a_run_00000000_000000_000001/.run/journal.jsonl` has schema version 9; this program reads up to 2
     ---- exit code 0

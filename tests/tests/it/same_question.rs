@@ -203,7 +203,7 @@ fn a_question_about_something_else_is_asked_again_with_the_answer_before() {
     assert!(
         shown
             .stdout
-            .contains(&format!("answered before {}", answer("yes"))),
+            .contains("answered before\n    env_vars:\n      ANSWER: yes\n"),
         "{shown}"
     );
     let asked = &records(&env.last_run(), "question")[0];

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dad_core::{ElementId, ErrorInfo};
-use dad_definition::{Checked, NodeElement, Problems, Program, check_executable, check_file, compile};
+use dad_core::{ElementId, ErrorInfo, HierarchyPath};
+use dad_definition::{
+    Checked, NodeElement, Problems, Program, check_executable, check_file, compile, mermaid,
+};
 use dad_project::{FoundDefinition, Project, name_of_definition};
+use dad_run::RunError;
 use dad_runner::RunSetup;
 use dad_terminal::{internal::count, print_line};
 use serde_json::{Value, json};
@@ -26,6 +29,9 @@ pub(crate) struct ValidateArgs {
     /// The project; by default the nearest directory upward that holds `.dhenara`.
     #[arg(long, value_name = "DIR")]
     project_root: Option<PathBuf>,
+    /// Print the definition as a flowchart for Mermaid.
+    #[arg(long, requires = "name", conflicts_with = "json")]
+    graph: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -33,7 +39,10 @@ pub(crate) struct ValidateArgs {
 
 impl Execute for ValidateArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
-        validate(app, self.name.as_deref(), &self.common().place, self.json)
+        match &self.name {
+            Some(name) if self.graph => graph(app, name, &self.common().place),
+            name => validate(app, name.as_deref(), &self.common().place, self.json),
+        }
     }
 
     fn common(&self) -> CommonOptions {
@@ -114,6 +123,13 @@ fn validate(app: &App, name: Option<&str>, place: &Place, as_json: bool) -> Resu
     }
     let valid = verdicts.iter().all(Verdict::is_valid);
     Ok(if valid { exit_code::DONE } else { exit_code::USAGE })
+}
+
+fn graph(app: &App, name: &str, place: &Place) -> Result<u8, CommandError> {
+    let (_, found) = find_one(app, name, place)?;
+    let root: HierarchyPath = found.root_id.parse().map_err(RunError::from)?;
+    out::exact(&mermaid(&found.definition, &root, |_| None))?;
+    Ok(exit_code::DONE)
 }
 
 /// The one definition of a name, checked: an agent of the project or program, or a file.

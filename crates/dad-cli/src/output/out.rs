@@ -33,6 +33,15 @@ pub(crate) fn exact(text: &str) -> Result<(), CommandError> {
     }
 }
 
+/// Prints a text as it is, to the byte; a terminal shows it.
+pub(crate) fn raw(text: &str) -> Result<(), CommandError> {
+    if io::stdout().is_terminal() {
+        return put(&printable(text));
+    }
+    let mut out = io::stdout().lock();
+    check(write!(out, "{text}").and_then(|()| out.flush()))
+}
+
 /// Prints a JSON document piece by piece as it is made; on a terminal its strings escape what the terminal would obey.
 pub(crate) fn document(document: &impl Serialize) -> Result<(), CommandError> {
     if io::stdout().is_terminal() {

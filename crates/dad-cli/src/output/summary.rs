@@ -267,8 +267,8 @@ fn resume_command(run: &str, error: &ErrorInfo, invocation: &Invocation) -> Stri
     invocation.command(&[&["resume", run], current].concat())
 }
 
-/// The usage of model calls.
-fn paid(usage: &Usage) -> String {
+/// The usage of model calls: what was paid, and the number of calls that were replayed.
+pub(crate) fn paid(usage: &Usage) -> String {
     let mut parts = Vec::new();
     if usage.calls > 0 {
         parts.push(count(usage.calls, "call"));

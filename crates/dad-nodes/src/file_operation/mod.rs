@@ -13,6 +13,7 @@ mod place;
 mod plan;
 mod planned;
 mod protected;
+mod recorded;
 mod result;
 mod settings;
 mod state;
@@ -38,6 +39,7 @@ use serde_json::{Value, json};
 use crate::git;
 
 pub use outcome::FileOperationNodeOutcome;
+pub use recorded::{FileDiff, file_diffs};
 use result::{NOT_EXECUTABLE, PROTECTED, UNUSED_FIELD};
 pub use settings::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,

@@ -221,6 +221,22 @@ pub enum SetupError {
         /// Why not.
         reason: String,
     },
+    /// An archive of a run that cannot be written or read.
+    #[error("the archive: {0}")]
+    Archive(String),
+    /// Labels that a run cannot have.
+    #[error("the labels are not changed: {0}")]
+    Labels(String),
+    /// A value that a run does not have.
+    #[error("`{run}` has no value at `{place}`: {reason}")]
+    NoValue {
+        /// The run.
+        run: String,
+        /// The requested place.
+        place: String,
+        /// The reason, with the nearest field there is.
+        reason: String,
+    },
     /// A step before the entry point has no result to take.
     #[error("`{path}` lies before the entry point but {state} in `{run}`")]
     NothingToReuse {
@@ -399,6 +415,9 @@ impl SetupError {
             Self::NotReady(info) => &info.code,
             Self::OtherRoot { .. } => "other_root",
             Self::Edit { .. } => "edit",
+            Self::NoValue { .. } => "no_value",
+            Self::Labels(_) => "labels",
+            Self::Archive(_) => "archive",
             Self::NothingToReuse { .. } => "nothing_to_reuse",
             Self::EntryPointNotReached { .. } => "entry_point_not_reached",
             Self::MissingVariable(_) => "missing_variable",

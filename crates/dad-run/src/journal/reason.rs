@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// The run is no re-run.
+    /// The run is a first run.
     FirstExecution,
     /// An earlier attempt failed.
     Retry,
@@ -57,7 +57,7 @@ impl Reason {
     #[must_use]
     pub const fn as_sentence(self) -> &'static str {
         match self {
-            Self::FirstExecution => "the run is no re-run",
+            Self::FirstExecution => "the run is a first run",
             Self::Retry => "the attempt before failed",
             Self::Resumed => "the run was resumed, and the step had not ended well",
             Self::BeforeEntryPoint => "before the entry point",

@@ -58,7 +58,7 @@ pub struct StepStart {
 }
 
 impl StepStart {
-    /// The first attempt of a step in a run that is no re-run.
+    /// The first attempt of a step in a first run.
     #[must_use]
     pub const fn first() -> Self {
         Self {

@@ -67,6 +67,12 @@ pub enum ChangeKind {
     Outcome,
     /// A field of the run's output, where two runs are compared.
     Output,
+    /// A file that the node made besides its result, where two runs are compared.
+    MadeFile,
+    /// A setting of the run, where two runs are compared.
+    RunSetting,
+    /// A variable that the run was given, where two runs are compared.
+    Variable,
     /// A kind this version does not know.
     #[serde(other)]
     Unknown,
@@ -84,6 +90,9 @@ impl ChangeKind {
             Self::Read => "file",
             Self::Outcome => "outcome",
             Self::Output => "output",
+            Self::MadeFile => "made file",
+            Self::RunSetting => "run setting",
+            Self::Variable => "variable",
             Self::Unknown => "something",
         }
     }
@@ -162,8 +171,17 @@ impl Change {
 
     /// The parts of two JSON values that differ.
     pub(crate) fn of_values(kind: ChangeKind, before: &Value, after: &Value) -> Vec<Self> {
+        Self::of_names(kind, &leaves(before), &leaves(after))
+    }
+
+    /// The names whose values differ.
+    pub(crate) fn of_names(
+        kind: ChangeKind,
+        before: &BTreeMap<String, String>,
+        after: &BTreeMap<String, String>,
+    ) -> Vec<Self> {
         let mut changes = Vec::new();
-        differences(kind, &leaves(before), &leaves(after), &mut changes);
+        differences(kind, before, after, &mut changes);
         changes
     }
 

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use dad_core::{HierarchyPath, nearest};
+use dad_core::HierarchyPath;
 use dad_definition::Program;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::SetupError;
+use crate::rerun::value_path::{self, Segment};
 
 /// A change of the outcome of one step that is taken from the previous run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +71,7 @@ impl Edit {
                 });
             match selected {
                 Ok(selected) => {
-                    segments(field).map_err(refused)?;
+                    value_path::parse(field).map_err(refused)?;
                     return Ok(Self {
                         path: selected.first(),
                         field: field.to_owned(),
@@ -94,88 +95,29 @@ impl Edit {
             reason,
         };
         let mut place = outcome;
-        for segment in segments(&self.field).map_err(refused)? {
+        for segment in value_path::parse(&self.field).map_err(refused)? {
             place = match segment {
                 Segment::Key(key) => {
                     if place.is_null() {
-                        *place = Value::Object(Map::from_iter([(key.to_owned(), Value::Null)]));
+                        *place = Value::Object(Map::from_iter([(key.clone(), Value::Null)]));
                     }
-                    let found = type_of(place);
-                    let fields = place.as_object_mut();
-                    let fields = fields.ok_or_else(|| refused(format!("`{key}` stands in {found}")))?;
-                    if !fields.contains_key(key) {
-                        return Err(refused(unknown_field(key, fields)));
+                    let none = value_path::no_fields(&key, place);
+                    let fields = place.as_object_mut().ok_or_else(|| refused(none))?;
+                    if !fields.contains_key(&key) {
+                        return Err(refused(value_path::unknown_field(&key, fields)));
                     }
-                    &mut fields[key]
+                    &mut fields[&key]
                 }
                 Segment::Index(index) => {
-                    let found = type_of(place);
-                    let items = place.as_array_mut();
-                    let items = items.ok_or_else(|| refused(format!("`[{index}]` stands in {found}")))?;
+                    let none = value_path::no_items(index, place);
+                    let items = place.as_array_mut().ok_or_else(|| refused(none))?;
                     let len = items.len();
                     let item = items.get_mut(index);
-                    item.ok_or_else(|| refused(format!("there is no `[{index}]` in a list of {len}")))?
+                    item.ok_or_else(|| refused(value_path::too_short(index, len)))?
                 }
             };
         }
         place.clone_from(&self.value);
         Ok(())
     }
-}
-
-fn unknown_field(key: &str, fields: &Map<String, Value>) -> String {
-    let names = || fields.keys().map(String::as_str);
-    match nearest(key, names()) {
-        Some(near) => format!("it has no `{key}`, but `{near}`"),
-        None if fields.is_empty() => format!("it has no `{key}`, and nothing else"),
-        None => format!(
-            "it has no `{key}`, but {}",
-            names()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-enum Segment<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
-/// The steps from an outcome to a place in it.
-fn segments(field: &str) -> Result<Vec<Segment<'_>>, String> {
-    let mut found = Vec::new();
-    if field.is_empty() {
-        return Ok(found);
-    }
-    for part in field.split('.') {
-        let (key, indices) = part.split_at(part.find('[').unwrap_or(part.len()));
-        let only_indices = key.is_empty() && found.is_empty() && !indices.is_empty();
-        if key.is_empty() && !only_indices {
-            return Err(format!("`{field}` has an empty name"));
-        }
-        if !key.is_empty() {
-            found.push(Segment::Key(key));
-        }
-        for index in indices.split_inclusive(']') {
-            let number = index.strip_prefix('[').and_then(|index| index.strip_suffix(']'));
-            let number = number.and_then(|number| number.parse().ok());
-            found.push(Segment::Index(
-                number.ok_or_else(|| format!("`{index}` is no index of a list"))?,
-            ));
-        }
-    }
-    Ok(found)
 }

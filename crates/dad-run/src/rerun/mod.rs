@@ -12,3 +12,5 @@ pub(crate) mod order;
 pub(crate) mod plan;
 pub(crate) mod planner;
 pub(crate) mod requests;
+pub(crate) mod value_path;
+pub(crate) mod word_diff;

@@ -9,6 +9,7 @@ use crate::error::{RunError, SetupError};
 use crate::layout::{DOT_RUN, PLAN};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
+use crate::parallel::in_parallel;
 use crate::rerun::plan::RerunPlan;
 use crate::store::run_entry::{RunEntry, Unreadable, died_before_its_first_record, read_entry};
 
@@ -110,6 +111,12 @@ impl Catalog {
         Ok(open)
     }
 
+    /// The first of the directories of runs, made if it is missing.
+    pub(crate) fn create_first_place(&self) -> Result<Dir, RunError> {
+        let first = self.places.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        Ok(Dir::create_all_with(first, self.gate.clone())?)
+    }
+
     /// All runs, oldest first. A run that cannot be read is left out: [`Catalog::listing`] says which and why.
     ///
     /// # Errors
@@ -125,17 +132,20 @@ impl Catalog {
     pub fn listing(&self) -> Result<RunListing, RunError> {
         let mut found = RunListing::default();
         for (place, names) in self.candidates()? {
-            for name in &names {
-                let unreadable = match read_entry(&place, name, self.key.as_ref()) {
-                    Ok(Some(entry)) => {
-                        found.runs.push(entry);
+            let read = in_parallel(&names, |name| match read_entry(&place, name, self.key.as_ref()) {
+                Ok(None) if died_before_its_first_record(&place, name)? => {
+                    Ok(Err(SetupError::NoJournal(place.path().join(name)).into()))
+                }
+                read => Ok(read),
+            });
+            for (name, read) in names.iter().zip(read) {
+                let unreadable: RunError = match read {
+                    Ok(Ok(entry)) => {
+                        found.runs.extend(entry);
                         continue;
                     }
-                    Ok(None) if died_before_its_first_record(&place, name)? => {
-                        SetupError::NoJournal(place.path().join(name)).into()
-                    }
-                    Ok(None) => continue,
-                    Err(error) => error,
+                    Ok(Err(error)) => error,
+                    Err(error) => return Err(error),
                 };
                 found.unreadable.push(Unreadable {
                     dir: place.path().join(name),

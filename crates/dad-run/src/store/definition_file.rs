@@ -15,6 +15,7 @@ use crate::error::RunError;
 use crate::files::{RunFiles, in_dot_run};
 use crate::format;
 use crate::layout::{DEFINITION, DEFINITIONS, SPANS};
+use crate::store::definition_parts::other_parts;
 
 /// The definition of a run as its directory has it.
 #[derive(Clone, Debug)]
@@ -37,7 +38,9 @@ pub struct DefinitionChanges {
     pub added: Vec<HierarchyPath>,
     /// Steps that are gone.
     pub removed: Vec<HierarchyPath>,
-    /// Whether anything differs at all: variables and conditions have no digest of their own.
+    /// Parts without a digest of their own that differ, in words: variables, conditions, loops, options of components.
+    pub others: Vec<String>,
+    /// Whether anything differs at all.
     pub any: bool,
 }
 
@@ -52,6 +55,7 @@ impl RecordedDefinition {
     pub fn changes_to(&self, current: &Program) -> DefinitionChanges {
         let mut changes = DefinitionChanges {
             any: self.definition != *current.definition,
+            others: other_parts(&self.definition, &current.definition),
             ..DefinitionChanges::default()
         };
         for step in current.steps() {

@@ -2,25 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use dad_core::{HierarchyPath, RunId, StepStatus};
+use dad_core::{ArtifactRef, HierarchyPath, RunId, RunStatus, StepStatus, Usage};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::RunError;
-use crate::journal::step_committed::StepCommitted;
-use crate::layout::{RESULT, WORLD};
+use crate::journal::step_committed::{StepCommitted, Totals};
+use crate::layout::{CUSTOM_ARTIFACTS, RESULT, WORLD};
 use crate::rerun::changes::{Change, ChangeKind, Compared};
 use crate::rerun::normalise::Normaliser;
 use crate::store::view::RunView;
 
-/// The differences between two runs: their outputs, and each step that is not the same in both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The differences between two runs: their settings, outputs, and each step that is not the same in both. It serialises as
+/// `dhenara runs diff A B --json` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RunDiff {
     /// The run that was compared.
-    pub before: RunId,
+    pub before: RunSide,
     /// The run that it was compared with.
-    pub after: RunId,
+    pub after: RunSide,
+    /// The differences of the runs' settings and of the variables they were given.
+    pub settings: Vec<Change>,
     /// The differences of the runs' outputs.
     pub output: Vec<Change>,
     /// The steps that differ, in the order of the first run; behind them those that only the second has.
@@ -29,18 +32,75 @@ pub struct RunDiff {
     pub same: usize,
 }
 
+/// A run of two that are compared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RunSide {
+    /// Its id.
+    pub run_id: RunId,
+    /// Its status.
+    pub status: RunStatus,
+    /// The time from its first record to its last, in milliseconds.
+    pub took_ms: u64,
+    /// The totals of its steps.
+    pub totals: Totals,
+}
+
+impl RunSide {
+    fn of(view: &RunView) -> Self {
+        let took = view.last_record_at.duration_since(view.created_at);
+        Self {
+            run_id: view.run_id.clone(),
+            status: view.status,
+            took_ms: took.as_millis().try_into().unwrap_or(0),
+            totals: view.totals,
+        }
+    }
+}
+
 /// The differences of a step between two runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct StepDiff {
     /// The step.
     pub path: HierarchyPath,
-    /// Its status in the first run; `None` if that run did not reach it.
-    pub before: Option<StepStatus>,
-    /// Its status in the second run; `None` if that run did not reach it.
-    pub after: Option<StepStatus>,
-    /// The differences of its type, settings, input, reads and outcome, if it has results in both.
+    /// It in the first run; `None` if that run did not reach its end.
+    pub before: Option<StepSide>,
+    /// It in the second run; `None` if that run did not reach its end.
+    pub after: Option<StepSide>,
+    /// The differences of its type, settings, input, reads, outcome and further files, if it has results in both.
     pub changes: Vec<Change>,
+}
+
+impl StepDiff {
+    /// Whether the step did the same in both runs; its time and price do not count.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        let status = |side: &Option<StepSide>| side.as_ref().map(|side| side.status);
+        self.changes.is_empty() && status(&self.before) == status(&self.after)
+    }
+}
+
+/// A step in one of two runs that are compared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct StepSide {
+    /// Its status.
+    pub status: StepStatus,
+    /// The time that its last attempt took, in milliseconds.
+    pub duration_ms: u64,
+    /// Its usage when it was executed, also if that was in another run.
+    pub usage: Usage,
+}
+
+impl StepSide {
+    fn of(step: &StepCommitted) -> Self {
+        Self {
+            status: step.status,
+            duration_ms: step.duration_ms,
+            usage: step.consumed(),
+        }
+    }
 }
 
 impl RunView {
@@ -50,27 +110,46 @@ impl RunView {
     /// # Errors
     /// If a result that is in the journal cannot be read.
     pub fn diff(&self, after: &Self) -> Result<RunDiff, RunError> {
-        let both = BothRuns {
-            before: self,
-            after,
-            normaliser: Normaliser::of_places(self.places().chain(after.places())),
-        };
+        let both = BothRuns::new(self, after);
         let mut steps = Vec::new();
         let mut same = 0;
         for path in both.paths() {
-            match both.step(path)? {
-                Some(differs) => steps.push(differs),
-                None => same += 1,
+            let step = both.step(path)?;
+            if step.is_same() {
+                same += 1;
+            } else {
+                steps.push(step);
             }
         }
         Ok(RunDiff {
-            before: self.run_id.clone(),
-            after: after.run_id.clone(),
+            before: RunSide::of(self),
+            after: RunSide::of(after),
+            settings: both.settings()?,
             output: both.outputs()?,
             steps,
             same,
         })
     }
+
+    /// Compares one step of the run with that of another one, as [`diff`](Self::diff) does.
+    ///
+    /// # Errors
+    /// If a result that is in the journal cannot be read.
+    pub fn diff_step(&self, after: &Self, step: &HierarchyPath) -> Result<StepDiff, RunError> {
+        BothRuns::new(self, after).step(step)
+    }
+}
+
+/// The files that a node made besides its result, with their lengths and digests, by name.
+fn made_files(view: &RunView, step: &StepCommitted) -> Result<BTreeMap<String, String>, RunError> {
+    let artifacts = view.artifacts(step)?.into_iter();
+    let made = artifacts.filter(|artifact| artifact.name.starts_with(CUSTOM_ARTIFACTS));
+    let facts = |artifact: ArtifactRef| {
+        let digest = artifact.blake3.to_string();
+        let facts = format!("{} bytes, {}", artifact.len, digest.get(..12).unwrap_or_default());
+        (artifact.name, facts)
+    };
+    Ok(made.map(facts).collect())
 }
 
 struct BothRuns<'a> {
@@ -79,7 +158,15 @@ struct BothRuns<'a> {
     normaliser: Normaliser,
 }
 
-impl BothRuns<'_> {
+impl<'a> BothRuns<'a> {
+    fn new(before: &'a RunView, after: &'a RunView) -> Self {
+        Self {
+            before,
+            after,
+            normaliser: Normaliser::of_places(before.places().chain(after.places())),
+        }
+    }
+
     /// The steps of both, each once.
     fn paths(&self) -> impl Iterator<Item = &HierarchyPath> {
         let only_after = self.after.steps().map(|step| &step.path);
@@ -87,21 +174,20 @@ impl BothRuns<'_> {
         self.before.steps().map(|step| &step.path).chain(only_after)
     }
 
-    fn step(&self, path: &HierarchyPath) -> Result<Option<StepDiff>, RunError> {
+    fn step(&self, path: &HierarchyPath) -> Result<StepDiff, RunError> {
         let (before, after) = (self.before.step(path), self.after.step(path));
-        let status = |step: Option<&StepCommitted>| step.map(|step| step.status);
         let changes = match (before, after) {
-            (Some(before), Some(after)) if !self.has_same_result(before, after)? => self.changes(path)?,
+            (Some(before), Some(after)) if !self.has_same_result(before, after)? => {
+                self.changes(before, after)?
+            }
             _ => Vec::new(),
         };
-        let (before, after) = (status(before), status(after));
-        let differs = before != after || !changes.is_empty();
-        Ok(differs.then(|| StepDiff {
+        Ok(StepDiff {
             path: path.clone(),
-            before,
-            after,
+            before: before.map(StepSide::of),
+            after: after.map(StepSide::of),
             changes,
-        }))
+        })
     }
 
     /// Whether both results are the same bytes, as after a re-run that took the one from the other.
@@ -114,9 +200,13 @@ impl BothRuns<'_> {
         Ok(digest(self.before, before)? == digest(self.after, after)?)
     }
 
-    fn changes(&self, path: &HierarchyPath) -> Result<Vec<Change>, RunError> {
-        let before = self.compared(self.before, path)?;
-        let after = self.compared(self.after, path)?;
+    fn changes(
+        &self,
+        step_before: &StepCommitted,
+        step_after: &StepCommitted,
+    ) -> Result<Vec<Change>, RunError> {
+        let before = self.compared(self.before, &step_before.path)?;
+        let after = self.compared(self.after, &step_after.path)?;
         let (Some((before, outcome_before)), Some((after, outcome_after))) = (before, after) else {
             return Ok(Vec::new());
         };
@@ -126,6 +216,11 @@ impl BothRuns<'_> {
             &outcome_before,
             &outcome_after,
         ));
+        let (before, after) = (
+            made_files(self.before, step_before)?,
+            made_files(self.after, step_after)?,
+        );
+        changes.extend(Change::of_names(ChangeKind::MadeFile, &before, &after));
         Ok(changes)
     }
 
@@ -146,6 +241,38 @@ impl BothRuns<'_> {
             reads: reads.unwrap_or_default(),
         };
         Ok(Some((compared, field("outcome"))))
+    }
+
+    /// The differences of what the runs were started with.
+    fn settings(&self) -> Result<Vec<Change>, RunError> {
+        let settings = |view: &RunView| {
+            let mut settings = json!(view.settings());
+            if let Some(fields) = settings.as_object_mut() {
+                // Digests of a file, by which a resume sees that it changed.
+                fields.shift_remove("configuration");
+            }
+            settings
+        };
+        let mut changes = Change::of_values(
+            ChangeKind::RunSetting,
+            &settings(self.before),
+            &settings(self.after),
+        );
+        let variables = |view: &RunView| {
+            let given = view.given_variables()?;
+            let given = if given.is_empty() {
+                Value::Null
+            } else {
+                given.into()
+            };
+            Ok::<_, RunError>(self.normaliser.value(&given))
+        };
+        changes.extend(Change::of_values(
+            ChangeKind::Variable,
+            &variables(self.before)?,
+            &variables(self.after)?,
+        ));
+        Ok(changes)
     }
 
     fn outputs(&self) -> Result<Vec<Change>, RunError> {

@@ -2,13 +2,19 @@
 //!
 //! Everything here works without driving a run. It uses `journal` and `rerun`; `live` and `setup` use it.
 
+pub(crate) mod archive;
 pub(crate) mod artifacts;
+pub(crate) mod attempts;
 pub(crate) mod catalog;
 pub(crate) mod children;
 pub(crate) mod decisions;
 pub(crate) mod definition_file;
+pub(crate) mod definition_parts;
 pub(crate) mod diff;
+pub(crate) mod filter;
+pub(crate) mod graph;
 pub(crate) mod inventory;
+pub(crate) mod labels;
 pub(crate) mod lease;
 pub(crate) mod memo_file;
 pub(crate) mod message;
@@ -22,6 +28,8 @@ pub(crate) mod repair;
 pub(crate) mod results;
 pub(crate) mod retention;
 pub(crate) mod run_entry;
+pub(crate) mod search;
 pub(crate) mod select;
+pub(crate) mod value;
 pub(crate) mod verify;
 pub(crate) mod view;

@@ -314,6 +314,7 @@ fn damaged_entry(dir: &Dir, name: &str) -> Result<RunEntry, RunError> {
         parent: None,
         totals: None,
         open_questions: 0,
+        tags: Vec::new(),
         origin: Origin::default(),
     })
 }

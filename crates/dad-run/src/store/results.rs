@@ -93,9 +93,12 @@ impl RunView {
         .into()
     }
 
-    /// A file of a step that ended, as it was recorded; `None` if the journal has none. The original system recorded nothing of
-    /// its files.
-    fn recorded_file(&self, path: &HierarchyPath, name: &str) -> Result<Option<Vec<u8>>, RunError> {
+    /// A file of a step that ended, by its name in the directory of the step, as it was recorded; `None` if the journal has none.
+    /// The original system recorded nothing of its files.
+    ///
+    /// # Errors
+    /// If the file is missing, or is not the one that was recorded.
+    pub fn recorded_file(&self, path: &HierarchyPath, name: &str) -> Result<Option<Vec<u8>>, RunError> {
         let dir = path.to_relative_dir();
         let Some(step) = self.step(path) else {
             return Ok(None);

@@ -9,9 +9,11 @@ use crate::error::{RunError, SetupError};
 use crate::journal::reader::{Ends, first_and_last};
 use crate::journal::record::RecordBody;
 use crate::journal::step_committed::Totals;
-use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, LEASE, METADATA};
+use crate::layout::{DOT_RUN, DOT_TRACE, IMPORTED, JOURNAL, LEASE, METADATA};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
+use crate::store::archive::is_only_imported;
+use crate::store::labels::{Labels, Tag};
 use crate::store::lease;
 use crate::store::original::OriginalFacts;
 use derive_setters::Setters;
@@ -47,6 +49,8 @@ pub struct RunEntry {
     pub totals: Option<Totals>,
     /// The number of questions that wait for an answer.
     pub open_questions: u64,
+    /// Its tags; none if the file of its labels cannot be read.
+    pub tags: Vec<Tag>,
     /// Whose run it is, by its last record; [`RunView::origin`](crate::RunView::origin) looks at all of them.
     pub origin: Origin,
 }
@@ -66,6 +70,7 @@ impl RunEntry {
             parent: None,
             totals: None,
             open_questions: 0,
+            tags: Vec::new(),
             origin: Origin::Mine,
         }
     }
@@ -80,7 +85,7 @@ impl RunEntry {
 
 impl Serialize for RunEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("RunEntry", 11)?;
+        let mut fields = serializer.serialize_struct("RunEntry", 12)?;
         fields.serialize_field("run_id", &self.run_id)?;
         fields.serialize_field("run_dir", &self.dir)?;
         fields.serialize_field("root_id", &self.root_id)?;
@@ -92,6 +97,7 @@ impl Serialize for RunEntry {
         fields.serialize_field("counts", &self.totals.map(|totals| totals.counts))?;
         fields.serialize_field("usage", &self.totals.map(|totals| totals.usage))?;
         fields.serialize_field("open_questions", &self.open_questions)?;
+        fields.serialize_field("tags", &self.tags)?;
         fields.end()
     }
 }
@@ -113,9 +119,17 @@ pub(crate) fn read_entry(
         Err(error) => return Err(error.into()),
     };
     let path = place.path().join(&dot_run).join(JOURNAL);
-    let Some(Ends { first, last, origin }) = first_and_last(journal, &path, key)? else {
+    let Some(Ends {
+        first,
+        last,
+        mut origin,
+    }) = first_and_last(journal, &path, key)?
+    else {
         return Ok(None);
     };
+    if place.kind(dot_run.join(IMPORTED))?.is_some() && is_only_imported(&place.open_dir(name)?, last.seq)? {
+        origin = Origin::Foreign;
+    }
     let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
         return Err(RunError::Journal {
             path,
@@ -149,6 +163,10 @@ pub(crate) fn read_entry(
         parent,
         totals,
         open_questions,
+        // A label is for people: the run is what it is without.
+        tags: Labels::read_in(place, Path::new(name))
+            .map(|labels| labels.tags.into_iter().collect())
+            .unwrap_or_default(),
         origin,
     }))
 }
@@ -206,6 +224,7 @@ fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError>
         parent: facts.parent,
         totals: facts.totals,
         open_questions: 0,
+        tags: Vec::new(),
         origin: Origin::Unsigned,
     }))
 }

@@ -26,6 +26,7 @@ use crate::origin::Origin;
 use crate::origin_key::OriginKey;
 use crate::rerun::decide::{FingerprintMatch, is_result};
 use crate::rerun::plan::RerunPlan;
+use crate::store::archive::is_only_imported;
 use crate::store::definition_file::{RecordedDefinition, read_definition};
 use crate::store::lease;
 
@@ -127,7 +128,10 @@ impl RunView {
         is_driven: impl FnOnce() -> Result<bool, RunError>,
     ) -> Result<Self, RunError> {
         let mut state = RunState::default();
-        let end = read_journal(&*files, key, |record| state.apply_read(record))?;
+        let mut end = read_journal(&*files, key, |record| state.apply_read(record))?;
+        if is_only_imported(&*files, end.records)? {
+            end.origin = Origin::Foreign;
+        }
         let tally = &state.progress.tally;
         let status = match tally.sealed {
             Some(status) => status,

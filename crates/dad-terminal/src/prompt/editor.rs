@@ -22,6 +22,36 @@ pub(crate) fn editor() -> Option<String> {
     named("VISUAL").or_else(|| named("EDITOR"))
 }
 
+/// The command with which the system opens a directory.
+const OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else if cfg!(windows) {
+    "explorer"
+} else {
+    "xdg-open"
+};
+
+/// Opens a file or directory in the person's editor, and waits until that has ended. Without an editor in `VISUAL` or `EDITOR`,
+/// the system opens it.
+///
+/// # Errors
+/// If neither can be started, or it fails.
+pub fn open_in_editor(path: &Path) -> Result<(), TerminalError> {
+    let editor = editor().unwrap_or_else(|| OPENER.to_owned());
+    let failed = |reason: String| TerminalError::Editor {
+        editor: editor.clone(),
+        reason,
+    };
+    let mut child = command(&editor, path)
+        .spawn()
+        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(failed(format!("ended with {status}")))
+}
+
 /// The command that shows long texts: `PAGER`, else `less`.
 pub(crate) fn pager() -> String {
     let named = std::env::var("PAGER")

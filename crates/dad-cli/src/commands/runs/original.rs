@@ -9,6 +9,7 @@ use dad_terminal::{
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
+use crate::output::readable::readable;
 use crate::output::summary::{made_at, place_of};
 use crate::output::{json, out};
 
@@ -91,8 +92,7 @@ pub(crate) fn step(run: &OriginalRun, path: &HierarchyPath, as_json: bool) -> Re
     for part in ["input", "outcome", "error"] {
         if let Some(value) = result.get(part) {
             out::lines(&format!("{BOLD}{part}{BOLD:#}"))?;
-            let text = serde_json::to_string_pretty(value).unwrap_or_default();
-            out::lines(&dad_terminal::printable(&text))?;
+            out::lines(&readable(value, 2))?;
         }
     }
     let dir = run.entry.dir.join(path.to_relative_dir());

@@ -8,38 +8,40 @@ use dad_core::{
     ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SelectError, StepStatus, Timestamp,
     format_duration, format_size,
 };
-use dad_run::{OpenQuestion, OriginalRun, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry};
+use dad_run::{Labels, OpenQuestion, OriginalRun, QuestionKind, RunView, StepCommitted, Totals, ViewEntry};
 use dad_terminal::{
     BOLD, DIM,
-    internal::count,
-    internal::{mark, path_indent, path_name, run_style, waits_for},
+    internal::{count, mark, path_indent, path_name, run_style, waits_for},
     printable,
 };
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::runs::original;
 use crate::commands::runs::select::{not_found, not_reached, select, selector};
+use crate::commands::runs::show_step::Part;
+use crate::commands::runs::{original, show_step};
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::hint::Hint;
-use crate::output::summary::{aligned, command_in, error_at, made_at, place_of};
+use crate::output::summary::{aligned, command_in, error_at, made_at, paid};
 use crate::output::tree::{self, Line};
 use crate::output::{json, out};
 
 /// The width of a step's summary in the tree.
 const SUMMARY: usize = 70;
 
-/// Show a run, or one of its steps.
+/// Show a run, or one of its steps: its prompt, answers, calls of tools, output and changes of files.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
     run: String,
     /// A step, by its path or the end of it.
     path: Option<String>,
+    #[command(flatten)]
+    part: Part,
     /// Show every iteration of loops that had many.
     #[arg(long)]
     all: bool,
@@ -73,21 +75,23 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
         let paths = original.elements.iter().map(|element| &element.path);
         match path {
             None => original::run(&original, as_json)?,
+            Some(_) if arguments.part.is_given() => return Err(show_step::not_recorded(&entry)),
             Some(path) => original::step(&original, select(path, paths, &entry)?, as_json)?,
         }
         return Ok(exit_code::DONE);
     }
-    let view = project.view(&entry)?;
+    let found = project.run_of(project.view(&entry)?);
+    let view = found.view();
     match path {
-        None => run(&view, arguments)?,
+        None => run(view, arguments)?,
         Some(path) => {
             let selector = selector(path)?;
-            let found = selector.select(view.entries().map(|(path, _)| path));
-            let found = found.map_err(|error| match view.select_in_definition(&selector) {
+            let path = selector.select(view.entries().map(|(path, _)| path));
+            let path = path.map_err(|error| match view.select_in_definition(&selector) {
                 Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
                 _ => not_found(&error, &entry),
             });
-            step(&view, found?, as_json)?;
+            show_step::show(&found, path?, arguments.part, as_json)?;
         }
     }
     Ok(exit_code::DONE)
@@ -153,9 +157,8 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     if totals.counts.total() > 0 {
         rows.push(("steps", dad_terminal::internal::counts(&totals.counts)));
     }
-    if totals.usage.calls > 0 {
-        let usage = dad_terminal::internal::usage(&totals.usage);
-        rows.push(("model", format!("{}, {usage}", count(totals.usage.calls, "call"))));
+    if totals.usage.calls > 0 || totals.usage.replayed > 0 {
+        rows.push(("model", paid(&totals.usage)));
     }
     let (files, bytes) = size(view)?;
     if files > 0 {
@@ -163,6 +166,10 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
             "size",
             format!("{}, {}", count(files, "file"), format_size(bytes)),
         ));
+    }
+    match Labels::read(view.dir()) {
+        Ok(labels) => rows.extend(label_rows(&labels)),
+        Err(error) => rows.push(("labels", error.to_string())),
     }
     rows.push(("artifacts", view.dir().display().to_string()));
     let run = &*view.name();
@@ -182,6 +189,13 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
         rows.push(("next", command_in(&["resume", run], place)));
     }
     Ok(rows)
+}
+
+fn label_rows(labels: &Labels) -> Vec<(&'static str, String)> {
+    let tags: Vec<String> = labels.tags.iter().map(ToString::to_string).collect();
+    let tags = (!tags.is_empty()).then(|| ("tags", tags.join(" ")));
+    let note = labels.note.clone().map(|note| ("note", note));
+    tags.into_iter().chain(note).collect()
 }
 
 /// The files of its steps, as the journal names them.
@@ -240,7 +254,7 @@ fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
 }
 
 /// The end of a step in words, with its summary cut at a width.
-fn details(step: &StepCommitted, width: usize) -> String {
+pub(super) fn details(step: &StepCommitted, width: usize) -> String {
     let mut parts = vec![match (&step.reused_from, &step.edited_from) {
         (Some(origin), None) => format!("from {}", origin.run_id),
         (Some(origin), Some(_)) | (None, Some(origin)) => {
@@ -279,6 +293,7 @@ struct RunDocument<'a> {
     last_record_at: Timestamp,
     totals: Totals,
     torn: bool,
+    labels: Labels,
     open_questions: Vec<&'a OpenQuestion>,
     steps: Steps<'a>,
 }
@@ -304,6 +319,7 @@ fn run_json(view: &RunView) -> RunDocument<'_> {
         last_record_at: view.last_record_at,
         totals: view.totals,
         torn: view.torn,
+        labels: Labels::read(view.dir()).unwrap_or_default(),
         open_questions: view.open_questions().collect(),
         steps: Steps(view),
     }
@@ -315,88 +331,4 @@ fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
         fields.extend(more);
     }
     value
-}
-
-/// Prints the question of a step in full.
-fn print_question(view: &RunView, question: &Question) -> Result<(), CommandError> {
-    out::lines(&format!(
-        "{BOLD}{}{BOLD:#} ({})",
-        waits_for(question.kind),
-        question.id
-    ))?;
-    let about = match question.preview.as_str() {
-        "" => serde_json::to_string_pretty(&question.settings).unwrap_or_default(),
-        preview => preview.to_owned(),
-    };
-    out::lines(&printable(&about))?;
-    if let Some(before) = &question.previous_input {
-        let before = printable(&before.to_string());
-        out::lines(&format!("  {DIM}answered before{DIM:#} {before}"))?;
-    }
-    match view.facts_file(question)? {
-        Some(file) => out::lines(&format!("  {DIM}all of it{DIM:#} {}", place_of(&file))),
-        None => Ok(()),
-    }
-}
-
-/// Shows one step: its input, settings, outcome, error and files.
-fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
-    let Some(step) = view.step(path) else {
-        let entry = view.entry(path);
-        let status = entry.map_or(StepStatus::Pending, ViewEntry::status);
-        let error = match entry {
-            Some(ViewEntry::Component { error, .. }) => error.as_ref(),
-            _ => None,
-        };
-        if as_json {
-            let mut document = json!({ "path": path, "status": status });
-            if let Some(error) = error {
-                document["error"] = json!(error);
-            }
-            json::print(document)?;
-        } else {
-            out::lines(&format!("{BOLD}{path}{BOLD:#}  {status}"))?;
-            if let Some(error) = error {
-                out::lines(&format!("  {DIM}error{DIM:#} {}", aligned(&error_at(error), 8)))?;
-            }
-            for open in view.open_questions().filter(|open| open.path == *path) {
-                print_question(view, &view.question(&open.id)?)?;
-            }
-            out::lines(&format!(
-                "  {DIM}artifacts{DIM:#} {}",
-                place_of(&view.dir_of(path))
-            ))?;
-        }
-        return Ok(());
-    };
-    let artifacts = view.artifacts(step)?;
-    let result = if artifacts.is_empty() {
-        Value::Null
-    } else {
-        view.result(path)?
-    };
-    if as_json {
-        json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }))?;
-        return Ok(());
-    }
-    let (sign, style) = mark(step.status, step.is_taken());
-    out::lines(&format!(
-        "{style}{sign}{style:#} {BOLD}{path}{BOLD:#}  {}",
-        details(step, usize::MAX)
-    ))?;
-    for part in ["input", "settings", "outcome", "error"] {
-        if let Some(value) = result.get(part) {
-            out::lines(&format!("{BOLD}{part}{BOLD:#}"))?;
-            let text = serde_json::to_string_pretty(value).unwrap_or_default();
-            out::lines(&printable(&text))?;
-        }
-    }
-    // A step that the user settled has no files.
-    if !artifacts.is_empty() {
-        out::lines(&format!("{BOLD}files{BOLD:#} {}", place_of(&view.dir_of(path))))?;
-    }
-    for artifact in artifacts {
-        out::lines(&format!("  {:>10}  {}", artifact.len, artifact.name))?;
-    }
-    Ok(())
 }

@@ -1,10 +1,10 @@
 //! `dhenara runs why`: the reason for which a step was executed or reused.
 
 use clap::Args;
-use dad_core::HierarchyPath;
+use dad_core::{HierarchyPath, NodeType};
 use dad_events::Origin;
 use dad_project::{AnswerOrigin, Explanation};
-use dad_run::{AnsweredBy, Change, ChangeKind, internal::shorten_diff};
+use dad_run::{AnsweredBy, Reason};
 use dad_terminal::{BOLD, DIM, internal::mark, printable};
 use serde_json::json;
 
@@ -14,6 +14,9 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::change::change_text;
+use crate::output::hint::Hint;
+use crate::output::summary::{aligned, command_in, error_at};
 use crate::output::{json, out};
 
 /// Say why a step was executed or reused, and what changed.
@@ -37,7 +40,12 @@ impl Execute for WhyArgs {
         let run = project.run_of(project.view(&entry)?);
         let path = run.view().select_step(&selector(&self.path)?);
         let path = path.map_err(|error| not_found(&error, &entry))?;
-        print(&run.why(path.as_str())?, self.json)?;
+        let explanation = run.why(path.as_str())?;
+        if self.json {
+            json::print(json!(explanation))?;
+        } else {
+            tell(&explanation, &self.place)?;
+        }
         Ok(exit_code::DONE)
     }
 
@@ -48,17 +56,6 @@ impl Execute for WhyArgs {
             ..CommonOptions::default()
         }
     }
-}
-
-/// Longer lines of a difference are shown around what differs; `changes.json` has more of them.
-const LINE: usize = 240;
-
-/// Prints the explanation.
-fn print(explanation: &Explanation, as_json: bool) -> Result<(), CommandError> {
-    if as_json {
-        return json::print(json!(explanation));
-    }
-    tell(explanation)
 }
 
 fn answer_in_words(answer: &AnswerOrigin, path: &HierarchyPath) -> String {
@@ -81,7 +78,7 @@ fn answer_in_words(answer: &AnswerOrigin, path: &HierarchyPath) -> String {
     }
 }
 
-fn tell(explanation: &Explanation) -> Result<(), CommandError> {
+fn tell(explanation: &Explanation, place: &Place) -> Result<(), CommandError> {
     let path = &explanation.path;
     let taken = explanation
         .reused_from
@@ -103,6 +100,20 @@ fn tell(explanation: &Explanation) -> Result<(), CommandError> {
             printable(&answer_in_words(answer, path))
         ))?;
     }
+    if !explanation.failures.is_empty() {
+        out::lines(&failures(explanation, place))?;
+    }
+    if let Some(open) = &explanation.waits_for {
+        let words = ["answer", explanation.run_id.as_str(), open.path.as_str()];
+        out::lines(&format!("  {DIM}answer{DIM:#}  `{}`", command_in(&words, place)))?;
+    }
+    if looks_only_at_settings(explanation) {
+        out::lines(&format!(
+            "  {DIM}not compared{DIM:#}  what it reads or changed besides; `reuse: never` in its definition, or `--execute {}`, \
+             executes it again",
+            path.leaf()
+        ))?;
+    }
     for edit in &explanation.edits {
         out::lines(&format!(
             "  {DIM}changed{DIM:#}  {edit} = {}",
@@ -119,10 +130,39 @@ fn tell(explanation: &Explanation) -> Result<(), CommandError> {
         let origin = shown(&changes.compared_with, path);
         out::lines(&format!("  {DIM}compared with{DIM:#} {origin}"))?;
         for change in &changes.changes {
-            tell_change(change)?;
+            out::lines(&change_text(change))?;
         }
     }
     Ok(())
+}
+
+/// The attempts that did not end well, each with its error.
+fn failures(explanation: &Explanation, place: &Place) -> String {
+    let mut text = String::new();
+    for failed in &explanation.failures {
+        let error = aligned(&error_at(&failed.error), 4);
+        text += &format!(
+            "  {DIM}attempt {} {}{DIM:#}  {error}\n",
+            failed.attempt, failed.status
+        );
+    }
+    let hint = explanation.failures.last().map(|failed| &failed.error);
+    let hint = hint.and_then(|error| Hint::recorded(error, explanation.run_id.as_str()));
+    if let Some(hint) = hint {
+        text += &format!("  {DIM}hint{DIM:#}  {}\n", printable(&hint.in_place(place)));
+    }
+    text
+}
+
+/// Whether a step was reused by its settings and input, though it can read or change more than they say.
+fn looks_only_at_settings(explanation: &Explanation) -> bool {
+    let is_unchanged = matches!(
+        explanation.reason,
+        Some(Reason::Unchanged | Reason::UnchangedElsewhere)
+    );
+    let looked_at = [NodeType::AI_MODEL_CALL, NodeType::FOLDER_ANALYZER];
+    let node_type = explanation.node_type.as_ref();
+    is_unchanged && node_type.is_some_and(|node_type| !looked_at.contains(node_type))
 }
 
 /// The origin of a result; with the path only if that differs.
@@ -132,26 +172,4 @@ fn shown(origin: &Origin, path: &HierarchyPath) -> String {
     } else {
         format!("{} {}", origin.run_id, origin.path)
     }
-}
-
-fn tell_change(change: &Change) -> Result<(), CommandError> {
-    let name = match change.kind {
-        // There is only one.
-        ChangeKind::NodeType => format!("  {BOLD}{}{BOLD:#}", change.kind.as_str()),
-        kind => format!("  {} {BOLD}{}{BOLD:#}", kind.as_str(), printable(&change.name)),
-    };
-    let text = |text: &Option<String>| text.as_deref().map(printable);
-    match (text(&change.before), text(&change.after), &change.diff) {
-        (_, _, Some(diff)) => {
-            out::lines(&name)?;
-            for line in shorten_diff(diff, LINE).lines() {
-                out::lines(&format!("    {}", printable(line)))?;
-            }
-        }
-        (Some(before), Some(after), None) => out::lines(&format!("{name}: {before} → {after}"))?,
-        (Some(before), None, None) => out::lines(&format!("{name}: gone, was {before}"))?,
-        (None, Some(after), None) => out::lines(&format!("{name}: new, {after}"))?,
-        (None, None, None) => out::lines(&name)?,
-    }
-    Ok(())
 }

@@ -1,0 +1,176 @@
+//! `dhenara runs export` and `dhenara runs import`: runs as archives.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use dad_fs::{AppendFile, Dir, Durability};
+use dad_terminal::{internal::count, print_line, printable};
+use serde_json::json;
+
+use crate::app::App;
+use crate::commands::{CommonOptions, Execute};
+use crate::error::CommandError;
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::summary::command_in;
+use crate::output::{json, out};
+
+/// Write a run into one file, which another machine imports. Its journal, results and conversations go with it, and known secrets
+/// are masked in it as in the run.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+    run: String,
+    /// The archive to make, in the format tar; `-` for standard output.
+    #[arg(long, value_name = "FILE")]
+    tar: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Execute for ExportArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        let project = app.project_or_here(&self.place)?;
+        let entry = project.runs()?.find(&self.run, None)?;
+        let view = project.view(&entry)?;
+        if self.tar == Path::new("-") {
+            if io::stdout().is_terminal() {
+                let error = CommandError::usage("archive", "an archive is not written to a terminal");
+                return Err(error.with_hint("name a file, or send standard output to one"));
+            }
+            view.export(io::stdout().lock())?;
+            return Ok(exit_code::DONE);
+        }
+        let files = write_new(&self.tar, |archive| Ok(view.export(archive)?))?;
+        let name = printable(&self.tar.display().to_string());
+        print_line(&format!("{}: {} in `{name}`", entry.run_id, count(files, "file")));
+        Ok(exit_code::DONE)
+    }
+
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            ..CommonOptions::default()
+        }
+    }
+}
+
+/// Writes a file that must not exist and appears whole or not at all.
+fn write_new(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<u64, CommandError>,
+) -> Result<u64, CommandError> {
+    let wrong = |reason: String| {
+        let message = format!("`{}` cannot be made: {reason}", path.display());
+        CommandError::usage("archive", message)
+            .with_hint("name a file that does not exist, in a directory that does")
+    };
+    let around = path.parent().filter(|around| !around.as_os_str().is_empty());
+    let dir = Dir::open(around.unwrap_or(Path::new("."))).map_err(|error| wrong(error.to_string()))?;
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Err(wrong("it has no name that is a text".to_owned()));
+    };
+    let exists = || wrong("there is a file of this name".to_owned());
+    if dir
+        .kind(name)
+        .map_err(|error| wrong(error.to_string()))?
+        .is_some()
+    {
+        return Err(exists());
+    }
+    let temporary = dad_fs::temporary_name("archive");
+    let written = (|| {
+        let file = dir.append(&temporary).map_err(|error| wrong(error.to_string()))?;
+        let mut file = BufWriter::with_capacity(1 << 20, Growing(file));
+        let files = write(&mut file)?;
+        file.flush().map_err(|error| wrong(error.to_string()))?;
+        Ok(files)
+    })();
+    let moved = written.and_then(|files| {
+        dir.rename(&temporary, &dir, name, Durability::Process)
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(files)
+    });
+    if moved.is_err() {
+        // The error says what was wrong first.
+        let _ = dir.remove_file(&temporary);
+    }
+    moved
+}
+
+/// A file that grows, as a writer.
+struct Growing(AppendFile);
+
+impl Write for Growing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.append(bytes).map_err(|error| error.source)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Make a run of an archive that `runs export` wrote. It counts as another user's run: looking at it executes nothing, and `resume`,
+/// `answer` and `run step` refuse it without `--trust`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The archive; `-` for standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for ImportArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        let runs = app.project_or_here(&self.place)?.runs_in_root()?;
+        let imported = if self.file == Path::new("-") {
+            runs.import(io::stdin().lock())?
+        } else {
+            let file = std::fs::File::open(&self.file).map_err(|error| {
+                CommandError::usage("archive", format!("`{}`: {error}", self.file.display()))
+                    .with_hint("`dhenara runs export RUN --tar FILE` makes an archive")
+            })?;
+            runs.import(io::BufReader::new(file))?
+        };
+        let damage = &imported.verification.damage;
+        if self.json {
+            json::print(json!({
+                "run_id": imported.run_id,
+                "run_dir": imported.dir,
+                "files": imported.files,
+                "damage": damage,
+            }))?;
+        } else {
+            out::lines(imported.run_id.as_str())?;
+            print_line(&format!(
+                "imported {}; it counts as another user's run, and `last` never means it",
+                count(imported.files, "file")
+            ));
+            for damage in damage {
+                let file = damage.path.strip_prefix(&imported.dir).unwrap_or(&damage.path);
+                print_line(&printable(&format!("{}: {}", file.display(), damage.reason)));
+            }
+            let next = command_in(&["runs", "show", imported.run_id.as_str()], &self.place);
+            print_line(&format!("look at it with `{next}`"));
+        }
+        Ok(if damage.is_empty() {
+            exit_code::DONE
+        } else {
+            exit_code::DAMAGE
+        })
+    }
+
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            ..CommonOptions::default()
+        }
+    }
+}
