@@ -5,20 +5,26 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
+use dad_core::shell_word;
+use dad_project::ProjectError;
 use dad_terminal::print_line;
 
 use crate::app::{App, OwnCommand};
 use crate::commands::Execute;
+use crate::commands::agents::AgentsArgs;
 use crate::commands::answer::AnswerArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::init::InitArgs;
 use crate::commands::models::check::CheckArgs as CheckModelArgs;
 use crate::commands::models::list::ListArgs as ListModelsArgs;
 use crate::commands::models::show::ShowArgs as ShowModelArgs;
+use crate::commands::new::{NewAgentArgs, NewFlowArgs};
 use crate::commands::render::RenderArgs;
 use crate::commands::resume::ResumeArgs;
-use crate::commands::run::{AgentArgs, FlowArgs};
+use crate::commands::run::{AgentArgs, FlowArgs, NamedArgs};
 use crate::commands::runs::list::ListArgs;
 use crate::commands::runs::prune::PruneArgs;
 use crate::commands::runs::remove::RemoveArgs;
@@ -32,8 +38,9 @@ use crate::commands::step::StepArgs;
 use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
 use crate::error::CommandError;
-use crate::exit_code;
+use crate::options::Place;
 use crate::output::{json, out};
+use crate::{exit_code, words};
 
 /// Run LLM agents so that every run is one directory of plain files.
 #[derive(Debug, Parser)]
@@ -45,9 +52,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run an agent or a flow.
+    Init(InitArgs),
+    /// Make an agent or a flow from a template.
     #[command(subcommand)]
-    Run(RunCommand),
+    New(NewCommand),
+    Agents(AgentsArgs),
+    /// Run an agent or a flow.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Run(Box<RunArgs>),
     Resume(Box<ResumeArgs>),
     Answer(Box<AnswerArgs>),
     Cancel(CancelArgs),
@@ -61,6 +73,20 @@ enum Command {
     Models(ModelsCommand),
     Trust(TrustArgs),
     Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(subcommand)]
+    command: Option<RunCommand>,
+    #[command(flatten)]
+    named: NamedArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum NewCommand {
+    Agent(NewAgentArgs),
+    Flow(NewFlowArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,9 +118,16 @@ enum ModelsCommand {
 impl Command {
     fn arguments(&self) -> &dyn Execute {
         match self {
-            Self::Run(RunCommand::Agent(arguments)) => &**arguments,
-            Self::Run(RunCommand::Flow(arguments)) => &**arguments,
-            Self::Run(RunCommand::Step(arguments)) => &**arguments,
+            Self::Init(arguments) => arguments,
+            Self::New(NewCommand::Agent(arguments)) => arguments,
+            Self::New(NewCommand::Flow(arguments)) => arguments,
+            Self::Agents(arguments) => arguments,
+            Self::Run(arguments) => match &arguments.command {
+                None => &arguments.named,
+                Some(RunCommand::Agent(arguments)) => &**arguments,
+                Some(RunCommand::Flow(arguments)) => &**arguments,
+                Some(RunCommand::Step(arguments)) => &**arguments,
+            },
             Self::Resume(arguments) => &**arguments,
             Self::Answer(arguments) => &**arguments,
             Self::Cancel(arguments) => arguments,
@@ -154,10 +187,10 @@ impl App {
             CommandError::usage("command_name", message).show();
             return ExitCode::from(exit_code::BUG);
         }
-        let cli = match self.read(words) {
+        let cli = match self.read(words.clone()) {
             Ok(Read::BuiltIn(cli)) => cli,
             Ok(Read::Own(command, words)) => return (command.execute)(words),
-            Err(error) => return show_usage(&error),
+            Err(error) => return show_usage(&self.with_command_meant(error, &words)),
         };
         let command = cli.command.arguments();
         let common = command.common();
@@ -168,7 +201,7 @@ impl App {
         match executed.unwrap_or_else(|_| Err(CommandError::bug())) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
-                let error = error.in_place(&common.place);
+                let error = self.with_run_root(error, &common.place).in_place(&common.place);
                 let is_printed =
                     common.json && error.info.code != out::CODE && json::print_error(&error).is_ok();
                 if !is_printed && (common.json || !error.reported) {
@@ -176,6 +209,20 @@ impl App {
                 }
                 ExitCode::from(error.exit_code)
             }
+        }
+    }
+}
+
+impl App {
+    /// An error about runs that are not there, with the directory that was looked in.
+    fn with_run_root(&self, error: CommandError, place: &Place) -> CommandError {
+        if !error.found_no_run {
+            return error;
+        }
+        let project = self.project_or_here(place).ok();
+        match project.and_then(|project| project.dirs().ok()) {
+            Some(dirs) => error.and_hint(format!("runs are looked for in `{}`", dirs.run_root.display())),
+            None => error,
         }
     }
 }
@@ -195,6 +242,34 @@ impl App {
         known.insert("help");
         let mut names = self.commands.iter().map(|own| own.name.as_str());
         names.find(|name| !known.insert(name))
+    }
+
+    /// The error with the command that unknown words mean, in the place of similar words.
+    fn with_command_meant(&self, mut error: clap::Error, words: &[OsString]) -> clap::Error {
+        if error.kind() != ErrorKind::InvalidSubcommand {
+            return error;
+        }
+        let words = words
+            .iter()
+            .skip(1)
+            .map(|word| word.to_string_lossy().into_owned());
+        let words: Vec<String> = words.collect();
+        let Some(command) = words::meant(&words).or_else(|| self.run_of_name(&words)) else {
+            return error;
+        };
+        error.remove(ContextKind::SuggestedSubcommand);
+        let tip = StyledStr::from(format!("use `{command}`"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        error
+    }
+
+    /// The command that runs a definition of the project, if the first word is its name.
+    fn run_of_name(&self, words: &[String]) -> Option<String> {
+        let project = self.project_or_here(&Place::default()).ok()?;
+        let is_unknown = |error| matches!(error, ProjectError::UnknownDefinition { .. });
+        let is_known = !project.kind_of(words.first()?).is_err_and(is_unknown);
+        let words = words.iter().map(|word| shell_word(word));
+        is_known.then(|| format!("dhenara run {}", words.collect::<Vec<_>>().join(" ")))
     }
 
     fn read(&self, words: Vec<OsString>) -> Result<Read<'_>, clap::Error> {
@@ -248,4 +323,28 @@ fn show_usage(error: &clap::Error) -> ExitCode {
 #[must_use]
 pub fn main() -> ExitCode {
     App::new().run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_other_tools_are_no_commands_and_mean_commands() {
+        let known = Cli::command();
+        let find = |words: &[&str]| {
+            let mut at = Some(&known);
+            for word in words
+                .iter()
+                .take_while(|word| !word.starts_with('-') && **word != "NAME")
+            {
+                at = at.and_then(|command| command.find_subcommand(word));
+            }
+            at.is_some()
+        };
+        for (foreign, meant) in words::TABLE {
+            assert!(!find(foreign), "`{foreign:?}` is a command");
+            assert!(find(meant), "`{meant:?}` is no command");
+        }
+    }
 }

@@ -42,6 +42,7 @@ mod events;
 mod executable_files;
 mod failures;
 mod file_changes;
+mod first_project;
 mod flows;
 #[cfg(unix)]
 #[cfg(unix)]

@@ -1,8 +1,11 @@
 //! The commands: one file each, with the arguments beside the function.
 
+pub(crate) mod agents;
 pub(crate) mod answer;
 pub(crate) mod cancel;
+pub(crate) mod init;
 pub(crate) mod models;
+pub(crate) mod new;
 pub(crate) mod render;
 pub(crate) mod resume;
 pub(crate) mod run;

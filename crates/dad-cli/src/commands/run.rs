@@ -1,9 +1,9 @@
-//! `dhenara run agent` and `dhenara run flow`.
+//! `dhenara run`, `dhenara run agent` and `dhenara run flow`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dad_core::Definition;
+use dad_core::{Definition, DefinitionKind, ElementId};
 use dad_project::{FoundDefinition, Project};
 use dad_run::RunContextBuilder;
 use dad_runner::Runner;
@@ -31,11 +31,26 @@ pub(crate) struct AgentArgs {
     options: RunOptions,
 }
 
-/// Run a flow file; no project is needed.
+/// Run a flow. A file needs no project.
 #[derive(Debug, Args)]
 pub(crate) struct FlowArgs {
-    /// The file.
+    /// Its file, or the name of `flows/NAME.yaml` or of one built into this program.
+    #[arg(value_name = "NAME|FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+/// The words behind `run` that name no definition.
+pub(crate) const RESERVED: [&str; 4] = ["agent", "flow", "help", "step"];
+
+/// An agent or flow, without the word for its kind.
+#[derive(Debug, Args)]
+pub(crate) struct NamedArgs {
+    /// An agent or flow of the project, or the file of one. One that is called `agent`, `flow` or `step` needs the long form:
+    /// `run agent step`.
+    #[arg(value_name = "NAME|FILE", required = true)]
+    name: Option<String>,
     #[command(flatten)]
     options: RunOptions,
 }
@@ -117,14 +132,47 @@ impl Execute for AgentArgs {
 
 impl Execute for FlowArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
-        let project = app.project_of_flow(&self.file, &self.options.place)?;
+        let options = &self.options;
+        let name = self.file.to_str().filter(|name| is_name(name));
+        let project = match name {
+            Some(name) => app.project_of_name(name, &options.place)?,
+            None => app.project_of(&self.file, &options.place)?,
+        };
         let found = project.flow(&self.file)?;
-        run(app, project, &found, &self.options)
+        run(app, project, &found, options)
     }
 
     fn common(&self) -> CommonOptions {
         self.options.common()
     }
+}
+
+impl Execute for NamedArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        let options = &self.options;
+        let name = self.name.as_deref().unwrap_or_default();
+        if !is_name(name) {
+            let file = Path::new(name);
+            let project = app.project_of(file, &options.place)?;
+            let found = project.definition_in(file)?;
+            return run(app, project, &found, options);
+        }
+        let project = app.project_of_name(name, &options.place)?;
+        let found = match project.kind_of(name)? {
+            DefinitionKind::Agent => project.agent(name)?,
+            DefinitionKind::Flow => project.flow(name)?,
+        };
+        run(app, project, &found, options)
+    }
+
+    fn common(&self) -> CommonOptions {
+        self.options.common()
+    }
+}
+
+/// Whether a text is the name of a definition, and not of a file.
+fn is_name(text: &str) -> bool {
+    ElementId::new(text).is_ok()
 }
 
 fn run(

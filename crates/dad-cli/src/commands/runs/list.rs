@@ -13,7 +13,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
-use crate::output::summary::{command_in, made_at};
+use crate::output::summary::{command_in, made_at, place_of};
 use crate::output::{json, out};
 
 /// List the runs, the newest last.
@@ -50,7 +50,8 @@ fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
         json: as_json,
     } = arguments;
     // What is proposed below is never a run of another user.
-    let catalog = app.project_or_here(place)?.own_runs()?;
+    let project = app.project_or_here(place)?;
+    let catalog = project.own_runs()?;
     let (runs, sizes, unreadable): (Vec<RunEntry>, Vec<Option<u64>>, Vec<Unreadable>) = if *size {
         let found = catalog.inventory()?;
         let runs = found.runs.into_iter();
@@ -71,7 +72,10 @@ fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
         return Ok(exit_code::DONE);
     }
     if runs.is_empty() && unreadable.is_empty() {
-        print_line("there are no runs yet; `dhenara run agent NAME` makes one");
+        let run_root = place_of(&project.dirs()?.run_root);
+        print_line(&format!(
+            "there are no runs in `{run_root}`; `dhenara run NAME` makes one"
+        ));
     }
     let width = |text: fn(&RunEntry) -> String| runs.iter().map(|run| text(run).len()).max().unwrap_or(0);
     let widths = COLUMNS.map(width);
