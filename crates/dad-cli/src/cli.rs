@@ -17,11 +17,12 @@ use crate::commands::Execute;
 use crate::commands::agents::AgentsArgs;
 use crate::commands::answer::AnswerArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::config::ShowConfigArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::models::check::CheckArgs as CheckModelArgs;
 use crate::commands::models::list::ListArgs as ListModelsArgs;
 use crate::commands::models::show::ShowArgs as ShowModelArgs;
-use crate::commands::new::{NewAgentArgs, NewFlowArgs};
+use crate::commands::new::{NewAgentArgs, NewFlowArgs, NewRustArgs};
 use crate::commands::render::RenderArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::run::{AgentArgs, FlowArgs, NamedArgs};
@@ -53,7 +54,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(InitArgs),
-    /// Make an agent or a flow from a template.
+    /// Make an agent or a flow from a template, or a program in Rust.
     #[command(subcommand)]
     New(NewCommand),
     Agents(AgentsArgs),
@@ -71,6 +72,9 @@ enum Command {
     /// Look at the models there are, and try them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     Trust(TrustArgs),
     Schema(SchemaArgs),
 }
@@ -87,6 +91,7 @@ struct RunArgs {
 enum NewCommand {
     Agent(NewAgentArgs),
     Flow(NewFlowArgs),
+    Rust(NewRustArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,6 +114,11 @@ enum RunsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    Show(ShowConfigArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum ModelsCommand {
     List(ListModelsArgs),
     Show(ShowModelArgs),
@@ -121,6 +131,7 @@ impl Command {
             Self::Init(arguments) => arguments,
             Self::New(NewCommand::Agent(arguments)) => arguments,
             Self::New(NewCommand::Flow(arguments)) => arguments,
+            Self::New(NewCommand::Rust(arguments)) => arguments,
             Self::Agents(arguments) => arguments,
             Self::Run(arguments) => match &arguments.command {
                 None => &arguments.named,
@@ -144,6 +155,7 @@ impl Command {
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,
+            Self::Config(ConfigCommand::Show(arguments)) => arguments,
             Self::Trust(arguments) => arguments,
             Self::Schema(arguments) => arguments,
         }

@@ -84,12 +84,17 @@ pub enum ProjectError {
         /// The kind it is of.
         kind: DefinitionKind,
     },
-    /// A name that an agent or flow has already.
-    #[error("`{}` cannot be made: there is a definition of that name", file.display())]
+    /// A name that an agent, flow or program has already.
+    #[error("`{}` cannot be made: the name is taken", file.display())]
     NameTaken {
         /// The file that was to be made.
         file: PathBuf,
     },
+    /// A directory that a package of Cargo cannot be called after.
+    #[error(
+        "no package can be called `{0}`: a name begins with a small letter, and has small letters, digits, `-` and `_`"
+    )]
+    ProgramName(String),
     /// A file that cannot be made.
     #[error("`{}` cannot be made: {reason}", path.display())]
     Unwritable {
@@ -211,6 +216,7 @@ impl ProjectError {
             Self::AmbiguousName { .. } => "ambiguous_name",
             Self::WrongKind { .. } => "wrong_kind",
             Self::NameTaken { .. } => "name_taken",
+            Self::ProgramName(_) => "program_name",
             Self::Unwritable { .. } => "unwritable",
             Self::Unreadable { .. } => "unreadable",
             Self::DefinitionChanged(_) => "definition_changed",
@@ -251,7 +257,7 @@ impl ProjectError {
                 DefinitionKind::Agent => NextStep::RunAgent,
                 DefinitionKind::Flow => NextStep::RunFlow,
             }),
-            Self::NameTaken { .. } => Some(NextStep::other("choose another name, or change that definition")),
+            Self::NameTaken { .. } => Some(NextStep::other("choose another name, or change what is there")),
             Self::DefinitionChanged(_) => Some(NextStep::ChooseDefinition),
             Self::ReplayGone { .. } => Some(NextStep::NameReplaySource),
             Self::ReplayChanged { .. } => Some(NextStep::AcceptReplaySource),

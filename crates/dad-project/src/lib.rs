@@ -44,6 +44,7 @@ mod listing;
 mod new_files;
 mod project;
 mod run;
+mod settings;
 mod user;
 
 pub use changed::DefinitionChoice;
@@ -53,7 +54,8 @@ pub use definitions::{FoundDefinition, name_of_definition};
 pub use error::ProjectError;
 pub use explanation::{AnswerOrigin, Explanation};
 pub use listing::{DefinitionEntry, VariableEntry};
-pub use new_files::{NewFiles, Template};
+pub use new_files::{NewFiles, Template, create_program};
 pub use project::Project;
 pub use run::{ProjectRun, Resumption};
+pub use settings::{Setting, SettingOrigin};
 pub use user::User;

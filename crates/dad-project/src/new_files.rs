@@ -1,4 +1,4 @@
-//! New files: of a project, and of an agent or flow from a template. A file that exists is never changed.
+//! New files: of a project, of an agent or flow from a template, and of a program. A file that exists is never changed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -231,6 +231,41 @@ impl Project {
         made.filter(|made| made.kept.is_empty())
             .ok_or(ProjectError::NameTaken { file })
     }
+}
+
+/// Makes a program in Rust that has all commands of `dhenara` and parts of its own: a package of Cargo with a node, a handler of
+/// events, a flow and a test. The package is called after the directory, which is made if it is missing.
+///
+/// # Errors
+/// [`ProjectError::NameTaken`] if the directory has a `Cargo.toml`, [`ProjectError::ProgramName`] if no package can be called
+/// after it; if a file cannot be written.
+pub fn create_program(dir: impl AsRef<Path>) -> Result<NewFiles, ProjectError> {
+    let dir = dir.as_ref();
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let mut letters = name.chars();
+    let is_name = letters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c));
+    if !is_name {
+        return Err(ProjectError::ProgramName(name.into_owned()));
+    }
+    if dir.join("Cargo.toml").exists() {
+        return Err(ProjectError::NameTaken {
+            file: dir.join("Cargo.toml"),
+        });
+    }
+    let filled = |text: &str| {
+        text.replace("@NAME@", &name)
+            .replace("@CRATE@", &name.replace('-', "_"))
+            .replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+    };
+    let files = [
+        ("Cargo.toml", include_str!("templates/program/Cargo.toml.in")),
+        ("src/main.rs", include_str!("templates/program/main.rs.in")),
+        ("src/lib.rs", include_str!("templates/program/lib.rs.in")),
+        ("tests/words.rs", include_str!("templates/program/test.rs.in")),
+        (".gitignore", "/target/\n/runs/\n/.dhenara/.secrets/\n"),
+    ];
+    write_new(dir, &files.map(|(file, text)| (file.into(), filled(text))))
 }
 
 /// Writes files that do not exist yet, with the directories above them.

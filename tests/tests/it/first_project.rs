@@ -148,8 +148,8 @@ fn a_name_is_taken_once_and_is_a_name() {
     let env = project();
     insta::assert_snapshot!(env.unchanged(&["new", "agent", "hello"]).expect(2), @"
     ---- stderr
-    error[name_taken]: `agents/hello/agent.yaml` cannot be made: there is a definition of that name
-      hint: choose another name, or change that definition
+    error[name_taken]: `agents/hello/agent.yaml` cannot be made: the name is taken
+      hint: choose another name, or change what is there
     ---- exit code 2
     ");
     insta::assert_snapshot!(env.unchanged(&["new", "flow", "../up"]).expect(2), @"
@@ -360,6 +360,43 @@ fn without_a_project_the_errors_say_where_and_how() {
     ---- stderr
     error[unknown_definition]: there is no agent or flow `hello` in `[root]/project`
       hint: `dhenara new agent hello` makes one
+    ---- exit code 2
+    ");
+}
+
+/// `cargo xtask packages` builds and tests such a program.
+#[test]
+fn a_program_in_rust_is_made() {
+    let env = TestEnvironment::without_project();
+    insta::assert_snapshot!(env.run(&["new", "rust", "my-tool"]).expect(0), @"
+    created  Cargo.toml
+    created  src/main.rs
+    created  src/lib.rs
+    created  tests/words.rs
+    created  .gitignore
+
+    next
+      cd my-tool
+      cargo test
+      cargo run -- run words
+    ---- exit code 0
+    ");
+    let read = |file: &str| std::fs::read_to_string(env.project().join("my-tool").join(file)).unwrap();
+    assert!(read("Cargo.toml").contains("name = \"my-tool\""));
+    assert!(read("src/main.rs").contains("my_tool::app().run()"));
+    let all = ["Cargo.toml", "src/main.rs", "src/lib.rs", "tests/words.rs"]
+        .map(read)
+        .concat();
+    assert!(!all.contains('@'), "{all}");
+    insta::assert_snapshot!(env.unchanged(&["new", "rust", "my-tool"]).expect(2), @"
+    ---- stderr
+    error[name_taken]: `my-tool/Cargo.toml` cannot be made: the name is taken
+      hint: choose another name, or change what is there
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(env.unchanged(&["new", "rust", "My Tool"]).expect(2), @"
+    ---- stderr
+    error[program_name]: no package can be called `My Tool`: a name begins with a small letter, and has small letters, digits, `-` and `_`
     ---- exit code 2
     ");
 }

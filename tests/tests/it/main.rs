@@ -30,6 +30,7 @@ mod command_ends;
 mod commands;
 mod concurrency;
 mod concurrent_processes;
+mod configuration;
 mod control;
 mod crashes;
 mod damaged;

@@ -429,7 +429,7 @@ fn an_environment_that_is_not_there() {
     );
     insta::assert_snapshot!(refused(&env, &["--env", "offline"]), @"
     ---- stderr
-    [root]/project/.dhenara/config.yaml:1:28: error[unknown_key]: unknown field `casette`, expected one of `run_root`, `budget`, `variables`, `credentials`, `cassette`, `observability`, `on_waiting`, `limits`, `ask_timeout`, `durability`, `share`
+    [root]/project/.dhenara/config.yaml:1:28: error[unknown_key]: unknown key `casette`
       |
     1 | environments: { offline: { casette: tape } }
       |                            ^^^^^^^

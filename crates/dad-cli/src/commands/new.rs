@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use dad_project::{Project, ProjectError, Template};
+use dad_core::shell_word;
+use dad_project::{Project, ProjectError, Template, create_program};
 
 use crate::app::App;
 use crate::commands::init::report;
@@ -26,6 +27,35 @@ pub(crate) struct NewAgentArgs {
 pub(crate) struct NewFlowArgs {
     #[command(flatten)]
     new: NewArgs,
+}
+
+/// Make a program in Rust with a node, a handler and a flow of its own, and all commands of `dhenara`.
+#[derive(Debug, Args)]
+pub(crate) struct NewRustArgs {
+    /// Its directory, which is made if it is missing; the package is called after it.
+    dir: PathBuf,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for NewRustArgs {
+    fn execute(&self, _: &App) -> Result<u8, CommandError> {
+        let made = create_program(&self.dir)?;
+        let next = vec![
+            format!("cd {}", shell_word(&self.dir.to_string_lossy())),
+            "cargo test".to_owned(),
+            "cargo run -- run words".to_owned(),
+        ];
+        report(&made, next, self.json)
+    }
+
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            json: self.json,
+            ..CommonOptions::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
