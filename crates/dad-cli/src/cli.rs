@@ -18,6 +18,7 @@ use crate::commands::agents::AgentsArgs;
 use crate::commands::answer::AnswerArgs;
 use crate::commands::cancel::CancelArgs;
 use crate::commands::config::ShowConfigArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::models::check::CheckArgs as CheckModelArgs;
 use crate::commands::models::list::ListArgs as ListModelsArgs;
@@ -75,6 +76,7 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    Doctor(DoctorArgs),
     Trust(TrustArgs),
     Schema(SchemaArgs),
 }
@@ -156,6 +158,7 @@ impl Command {
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,
             Self::Config(ConfigCommand::Show(arguments)) => arguments,
+            Self::Doctor(arguments) => arguments,
             Self::Trust(arguments) => arguments,
             Self::Schema(arguments) => arguments,
         }

@@ -34,6 +34,7 @@ mod configuration;
 mod control;
 mod crashes;
 mod damaged;
+mod doctor;
 mod error_messages;
 mod escapes;
 #[cfg(unix)]

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod answer;
 pub(crate) mod cancel;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod models;
 pub(crate) mod new;
