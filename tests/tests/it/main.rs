@@ -110,6 +110,8 @@ mod secrets_in_files;
 mod secrets_of_models;
 mod shell_values;
 #[cfg(unix)]
+mod start_page;
+#[cfg(unix)]
 mod static_checks;
 mod stops;
 #[cfg(unix)]

@@ -47,7 +47,7 @@ pub(crate) const RESERVED: [&str; 4] = ["agent", "flow", "help", "step"];
 /// An agent or flow, without the word for its kind.
 #[derive(Debug, Args)]
 pub(crate) struct NamedArgs {
-    /// An agent or flow of the project, or the file of one. One that is called `agent`, `flow` or `step` needs the long form:
+    /// An agent or flow of the project, or the file of one. One that is called `agent`, `flow`, `help` or `step` needs the long form:
     /// `run agent step`.
     #[arg(value_name = "NAME|FILE", required = true)]
     name: Option<String>,
