@@ -181,7 +181,8 @@ impl App {
             error.with_hint("call `App::run_async`, and await it").show();
             return ExitCode::from(exit_code::BUG);
         }
-        self.execute(words.into_iter().map(Into::into).collect())
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        self.execute(&words)
     }
 
     /// As [`run_from`](Self::run_from), within a runtime of Tokio: the command executes on a thread of its own. A command that has
@@ -191,21 +192,21 @@ impl App {
         let (ended, end) = tokio::sync::oneshot::channel();
         // A thread of the runtime itself would count as within it.
         std::thread::spawn(move || {
-            let _ = ended.send(self.execute(words));
+            let _ = ended.send(self.execute(&words));
         });
         end.await.unwrap_or_else(|_| ExitCode::from(exit_code::BUG))
     }
 
-    fn execute(self, words: Vec<OsString>) -> ExitCode {
+    fn execute(self, words: &[OsString]) -> ExitCode {
         if let Some(name) = self.doubled_command() {
             let message = format!("the program adds a subcommand `{name}`, and there is one of that name");
             CommandError::usage("command_name", message).show();
             return ExitCode::from(exit_code::BUG);
         }
-        let cli = match self.read(words.clone()) {
+        let cli = match self.read(words) {
             Ok(Read::BuiltIn(cli)) => cli,
             Ok(Read::Own(command, words)) => return (command.execute)(words),
-            Err(error) => return show_usage(&self.with_command_meant(error, &words)),
+            Err(error) => return show_usage(&self.with_command_meant(error, words)),
         };
         let command = cli.command.arguments();
         let common = command.common();
@@ -287,7 +288,7 @@ impl App {
         is_known.then(|| format!("dhenara run {}", words.collect::<Vec<_>>().join(" ")))
     }
 
-    fn read(&self, words: Vec<OsString>) -> Result<Read<'_>, clap::Error> {
+    fn read(&self, words: &[OsString]) -> Result<Read<'_>, clap::Error> {
         const WORDS: &str = "words";
         let mut known = Cli::command();
         for own in &self.commands {

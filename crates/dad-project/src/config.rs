@@ -22,7 +22,7 @@ const DEFAULT: &str = "default";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What the original system wrote about the project; nothing depends on it.
+    /// A key of the original system, which wrote about the project; nothing depends on it.
     #[serde(default)]
     pub(crate) project: Option<Value>,
     #[serde(default)]

@@ -37,8 +37,8 @@ impl Execute for InitArgs {
             "dhenara runs show last",
             "dhenara new agent NAME",
         ];
-        let next = enter.into_iter().chain(commands.map(str::to_owned)).collect();
-        report(&made, next, self.json)
+        let next: Vec<String> = enter.into_iter().chain(commands.map(str::to_owned)).collect();
+        report(&made, &next, self.json)
     }
 
     fn common(&self) -> CommonOptions {
@@ -50,7 +50,7 @@ impl Execute for InitArgs {
 }
 
 /// Reports files that were made, and the commands to type next.
-pub(super) fn report(made: &NewFiles, next: Vec<String>, as_json: bool) -> Result<u8, CommandError> {
+pub(super) fn report(made: &NewFiles, next: &[String], as_json: bool) -> Result<u8, CommandError> {
     if as_json {
         json::print(json!({
             "root": made.root,
@@ -68,7 +68,7 @@ pub(super) fn report(made: &NewFiles, next: Vec<String>, as_json: bool) -> Resul
     };
     let mut text = rows("created", &made.created) + &rows("kept", &made.kept);
     text += "\nnext\n";
-    for command in &next {
+    for command in next {
         text += &format!("  {command}\n");
     }
     out::lines(&text)?;

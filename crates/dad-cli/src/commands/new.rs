@@ -42,12 +42,12 @@ pub(crate) struct NewRustArgs {
 impl Execute for NewRustArgs {
     fn execute(&self, _: &App) -> Result<u8, CommandError> {
         let made = create_program(&self.dir)?;
-        let next = vec![
+        let next = [
             format!("cd {}", shell_word(&self.dir.to_string_lossy())),
             "cargo test".to_owned(),
             "cargo run -- run words".to_owned(),
         ];
-        report(&made, next, self.json)
+        report(&made, &next, self.json)
     }
 
     fn common(&self) -> CommonOptions {
@@ -83,7 +83,7 @@ impl Execute for NewAgentArgs {
         let NewArgs { name, template, .. } = &self.new;
         let project = app.project(&self.new.place())?;
         let made = project.create_agent(name, *template)?;
-        report(&made, self.new.next(&project, "agent"), self.new.json)
+        report(&made, &self.new.next(&project, "agent"), self.new.json)
     }
 
     fn common(&self) -> CommonOptions {
@@ -96,7 +96,7 @@ impl Execute for NewFlowArgs {
         let NewArgs { name, template, .. } = &self.new;
         let project = app.project(&self.new.place())?;
         let made = project.create_flow(name, *template)?;
-        report(&made, self.new.next(&project, "flow"), self.new.json)
+        report(&made, &self.new.next(&project, "flow"), self.new.json)
     }
 
     fn common(&self) -> CommonOptions {

@@ -62,6 +62,10 @@ fn plain_data_follows_the_rules_of_definitions() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test makes the files that a user would have"
+)]
 fn data_of_a_type_has_all_its_problems_at_their_places_in_the_file() {
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
