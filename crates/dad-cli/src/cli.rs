@@ -260,22 +260,23 @@ impl App {
         names.find(|name| !known.insert(name))
     }
 
-    /// The error with the command that unknown words mean, in the place of similar words.
+    /// The error with the command that the words mean, in the place of similar words.
     fn with_command_meant(&self, mut error: clap::Error, words: &[OsString]) -> clap::Error {
-        if error.kind() != ErrorKind::InvalidSubcommand {
-            return error;
-        }
         let words = words
             .iter()
             .skip(1)
             .map(|word| word.to_string_lossy().into_owned());
         let words: Vec<String> = words.collect();
-        let Some(command) = words::meant(&words).or_else(|| self.run_of_name(&words)) else {
-            return error;
+        let command = match error.kind() {
+            ErrorKind::InvalidSubcommand => words::meant(&words).or_else(|| self.run_of_name(&words)),
+            ErrorKind::MissingRequiredArgument => self.run_of_kind(&words),
+            _ => None,
         };
-        error.remove(ContextKind::SuggestedSubcommand);
-        let tip = StyledStr::from(format!("use `{command}`"));
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        if let Some(command) = command {
+            error.remove(ContextKind::SuggestedSubcommand);
+            let tip = StyledStr::from(format!("use `{command}`"));
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        }
         error
     }
 
@@ -286,6 +287,19 @@ impl App {
         let is_known = !project.kind_of(words.first()?).is_err_and(is_unknown);
         let words = words.iter().map(|word| shell_word(word));
         is_known.then(|| format!("dhenara run {}", words.collect::<Vec<_>>().join(" ")))
+    }
+
+    /// The command for `run` without a name: the one that lists names, or that runs the definition which is called as a kind is.
+    fn run_of_kind(&self, words: &[String]) -> Option<String> {
+        match words {
+            [run] if run == "run" => Some("dhenara agents".to_owned()),
+            [run, word] if run == "run" => {
+                let project = self.project_or_here(&Place::default()).ok()?;
+                let kind = project.kind_of(word).ok()?.as_str();
+                Some(format!("dhenara run {kind} {}", shell_word(word)))
+            }
+            _ => None,
+        }
     }
 
     fn read(&self, words: &[OsString]) -> Result<Read<'_>, clap::Error> {

@@ -292,12 +292,31 @@ fn a_name_or_a_file_is_enough_to_run_it() {
         .json("cli_new");
     assert_eq!(made["next"][0], "dhenara run agent step");
     hello(&["run", "agent", "step"]);
-    assert!(
-        env.run(&["run", "step"])
-            .expect(2)
-            .stderr
-            .contains("<RUN> <PATH>")
-    );
+    insta::assert_snapshot!(env.unchanged(&["run", "step"]).expect(2), @"
+    ---- stderr
+    error: the following required arguments were not provided:
+      <RUN>
+      <PATH>
+
+      tip: use `dhenara run agent step`
+
+    Usage: dhenara-under-test run step <RUN> <PATH>
+
+    For more information, try '--help'.
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(env.unchanged(&["run"]).expect(2), @"
+    ---- stderr
+    error: the following required arguments were not provided:
+      <NAME|FILE>
+
+      tip: use `dhenara agents`
+
+    Usage: dhenara-under-test run <NAME|FILE>
+
+    For more information, try '--help'.
+    ---- exit code 2
+    ");
 }
 
 #[test]
