@@ -191,7 +191,7 @@ impl Project {
             CheckStatus::Warning,
             format!("with problems: {}", wrong.join(", ")),
         )
-        .with_hint("`dhenara validate` shows them")
+        .with_hint("validate them")
     }
 
     /// Runs are made in a directory that may not exist yet: then the nearest one above it counts.
@@ -210,23 +210,20 @@ impl Project {
         };
         if !dad_fs::is_writable(existing) {
             let message = format!("{} cannot be written", existing.display());
-            return Check::new("runs", CheckStatus::Failed, message).with_hint(
-                "choose another place: `run_root` in `.dhenara/config.yaml`, or `--run-root DIR`",
-            );
+            return Check::new("runs", CheckStatus::Failed, message).with_hint("choose another run root");
         }
         let space = dad_fs::free_space(existing);
-        let free = space
-            .map(|bytes| format!(", {} free", format_size(bytes)))
-            .unwrap_or_default();
+        let free = space.map(|bytes| format!("\n{} free", format_size(bytes)));
         let readers = if existing == run_root {
             readers(existing)
         } else {
-            ""
+            None
         };
-        let message = format!("{shown}{free}{readers}");
+        let readers = readers.map(|readers| format!("\n{readers}"));
+        let message = [Some(shown.to_string()), free, readers];
+        let message: String = message.into_iter().flatten().collect();
         if space.is_some_and(|bytes| bytes < LEAST_SPACE) {
-            return Check::new("runs", CheckStatus::Warning, message)
-                .with_hint("make room: `dhenara runs prune` removes old runs");
+            return Check::new("runs", CheckStatus::Warning, message).with_hint("remove old runs");
         }
         Check::new("runs", CheckStatus::Passed, message)
     }
@@ -289,21 +286,21 @@ fn model_of(catalog: &ModelCatalog, provider: &str) -> String {
 }
 
 /// The users of this machine who may look into a directory.
-fn readers(dir: &Path) -> &'static str {
+fn readers(dir: &Path) -> Option<&'static str> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        match dir.metadata().map(|metadata| metadata.mode() & 0o055) {
-            Ok(0) => ", only you may read it",
-            Ok(mode) if mode & 0o005 == 0 => ", your group may read it",
-            Ok(_) => ", all users of this machine may list it",
-            Err(_) => "",
-        }
+        let mode = dir.metadata().ok()?.mode();
+        Some(match (mode & 0o050, mode & 0o005) {
+            (0, 0) => "only you may list it",
+            (_, 0) => "your group may list it",
+            _ => "all users of this machine may list it",
+        })
     }
     #[cfg(not(unix))]
     {
         let _ = dir;
-        ""
+        None
     }
 }
 

@@ -56,7 +56,7 @@ pub enum Template {
 
 impl Template {
     /// All templates.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &[Self] = &[
         Self::Hello,
         Self::Router,
         Self::Rag,
@@ -145,12 +145,10 @@ impl FromStr for Template {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let mut all = Self::ALL.into_iter();
+        let mut all = Self::ALL.iter().copied();
         all.find(|template| template.as_str() == name).ok_or_else(|| {
-            format!(
-                "there is no template `{name}`; there are {}",
-                Self::ALL.map(Self::as_str).join(", ")
-            )
+            let names: Vec<&str> = Self::ALL.iter().map(|template| template.as_str()).collect();
+            format!("there is no template `{name}`; there are {}", names.join(", "))
         })
     }
 }
@@ -189,10 +187,9 @@ impl User {
                     schema(DefinitionKind::Flow),
                 ),
                 ("agents/hello/agent.yaml".into(), hello),
-                (
-                    ".gitignore".into(),
-                    include_str!("templates/gitignore").to_owned(),
-                ),
+                // A file of its own: keys stay out of a repository also where the project has a `.gitignore` already.
+                (".dhenara/.gitignore".into(), "/.secrets/\n".to_owned()),
+                (".gitignore".into(), "/runs/\n".to_owned()),
             ],
         )
     }
@@ -263,7 +260,7 @@ pub fn create_program(dir: impl AsRef<Path>) -> Result<NewFiles, ProjectError> {
         ("src/main.rs", include_str!("templates/program/main.rs.in")),
         ("src/lib.rs", include_str!("templates/program/lib.rs.in")),
         ("tests/words.rs", include_str!("templates/program/test.rs.in")),
-        (".gitignore", "/target/\n/runs/\n/.dhenara/.secrets/\n"),
+        (".gitignore", "/target/\n/runs/\n"),
     ];
     write_new(dir, &files.map(|(file, text)| (file.into(), filled(text))))
 }

@@ -37,7 +37,7 @@ fn a_project_that_can_be_used() {
     let shown = with_key(&env, &["doctor"]).expect(0).stdout;
     // Versions, room and sandboxes are those of the machine.
     let varies = |line: &&str| {
-        !["version ", "runs ", "git ", "sandbox "]
+        !["version ", "runs ", " free", "git ", "sandbox "]
             .iter()
             .any(|name| line.contains(name))
     };
@@ -100,7 +100,12 @@ fn a_run_root_that_cannot_be_made_is_found() {
     env.write("file", "no directory\n");
     let found = env.unchanged(&["doctor", "--run-root", "file/runs", "--json"]);
     let document = found.expect(1).json("cli_doctor");
-    assert_eq!(check(&document, "runs")["status"], "failed");
+    let runs = check(&document, "runs");
+    assert_eq!(runs["status"], "failed");
+    assert!(
+        runs["hint"].as_str().unwrap().contains("`--run-root DIR`"),
+        "{runs}"
+    );
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn a_project_is_made_and_its_agent_runs() {
     created  .dhenara/schemas/agent.json
     created  .dhenara/schemas/flow.json
     created  agents/hello/agent.yaml
+    created  .dhenara/.gitignore
     created  .gitignore
 
     next
@@ -48,11 +49,11 @@ fn files_that_exist_are_kept() {
     env.write("agents/hello/agent.yaml", "mine\n");
     let first = env.run(&["init", "--json"]).expect(0).json("cli_new");
     assert_eq!(first["kept"], json!(["agents/hello/agent.yaml", ".gitignore"]));
-    assert_eq!(first["created"].as_array().map(Vec::len), Some(4));
+    assert_eq!(first["created"].as_array().map(Vec::len), Some(5));
     let again = env.unchanged(&["init", "--json"]).expect(0).json("cli_new");
     assert_eq!(
         (&again["created"], again["kept"].as_array().map(Vec::len)),
-        (&json!([]), Some(6))
+        (&json!([]), Some(7))
     );
     let kept = std::fs::read_to_string(env.project().join("agents/hello/agent.yaml")).unwrap();
     assert_eq!(kept, "mine\n");
@@ -86,6 +87,25 @@ fn each_key_of_the_configuration_is_valid_when_it_is_used() {
     assert!(settings.durability.is_some() && settings.share.is_some() && settings.ask_timeout.is_some());
     assert!(!settings.on_waiting.is_empty() && !settings.variables.is_empty());
     assert!(settings.limits.answer_mib.is_some() && settings.budget.wall_time.is_some());
+}
+
+#[test]
+fn each_example_of_a_model_is_valid_when_it_is_used() {
+    let env = project();
+    let file = env.project().join(".dhenara/models.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let used = text.lines().filter_map(|line| {
+        let example = line.strip_prefix("# ")?;
+        ["- ", "  "]
+            .iter()
+            .any(|begin| example.starts_with(begin))
+            .then_some(example)
+    });
+    std::fs::write(&file, used.collect::<Vec<_>>().join("\n")).unwrap();
+    let catalog = env.opened().model_catalog().unwrap();
+    let mut names: Vec<&str> = catalog.configured().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["big", "local/coder"]);
 }
 
 #[test]
@@ -435,7 +455,7 @@ fn a_program_makes_the_same() {
         .user()
         .create_project(env.path("tmp/new"), project.node_registry())
         .unwrap();
-    assert_eq!(made.created.len(), 6);
+    assert_eq!(made.created.len(), 7);
     let opened = project.user().open(env.path("tmp/new")).unwrap();
     assert_eq!(opened.agents(), ["hello"]);
 }

@@ -64,6 +64,11 @@ impl DoctorArgs {
             Err(error) => return Ok(Diagnosis::unopened([version, failed(&error)])),
         };
         let mut diagnosis = project.diagnose();
+        for check in &mut diagnosis.checks {
+            if let Some(command) = command_for(check) {
+                check.hint = Some(command.to_owned());
+            }
+        }
         diagnosis.checks.splice(0..0, [version, found]);
         if self.online {
             runtime()?.block_on(project.reach_providers(&mut diagnosis))?;
@@ -90,6 +95,18 @@ impl DoctorArgs {
             Some(env) => Ok((found, project.environment(env)?)),
             None => Ok((found, project)),
         }
+    }
+}
+
+/// The commands and options that help after a check, where the library names none.
+fn command_for(check: &Check) -> Option<&'static str> {
+    match (check.name, check.status) {
+        ("agents", CheckStatus::Warning) => Some("`dhenara validate` shows them"),
+        ("runs", CheckStatus::Warning) => Some("`dhenara runs prune` removes old runs"),
+        ("runs", CheckStatus::Failed) => {
+            Some("choose another place: `run_root` in `.dhenara/config.yaml`, or `--run-root DIR`")
+        }
+        _ => None,
     }
 }
 

@@ -74,7 +74,9 @@ struct NewArgs {
 }
 
 fn templates() -> impl TypedValueParser<Value = Template> {
-    let names = Template::ALL.map(|template| PossibleValue::new(template.as_str()).help(template.about()));
+    let names = Template::ALL
+        .iter()
+        .map(|template| PossibleValue::new(template.as_str()).help(template.about()));
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Template>())
 }
 
