@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{CommandOutput, TestEnvironment};
+use crate::harness::{CommandOutput, TestEnvironment, workspace};
 
 fn project(config: &str) -> TestEnvironment {
     let env = TestEnvironment::new();
@@ -246,4 +246,40 @@ fn a_secret_among_the_values_is_masked() {
         !shown.stdout.contains("sk-0123") && shown.stdout.contains("[redacted]"),
         "{shown}"
     );
+}
+
+/// The tables of `docs/projects.md`: exit codes, keys of environments, and the variables of every run.
+#[test]
+fn the_page_on_projects_has_all_codes_keys_and_variables() {
+    use dad_cli::exit_code::{BUG, CANCELLED, DAMAGE, DONE, FAILED, REFUSED, USAGE, WAITING};
+    let page = std::fs::read_to_string(workspace().join("docs/projects.md")).unwrap();
+    for code in [DONE, FAILED, USAGE, WAITING, REFUSED, DAMAGE, BUG, CANCELLED] {
+        assert!(page.contains(&format!("\n| {code} | ")), "exit code {code}");
+    }
+    let env = project("environments: { default: { x: 1 } }\n");
+    let refused = env.unchanged(&["run", "flow.yaml"]).expect(2);
+    let (_, keys) = refused.stderr.split_once("the keys are ").unwrap();
+    for key in keys.lines().next().unwrap().split(", ") {
+        assert!(page.contains(&format!("\n| `{key}` |")), "key {key}");
+    }
+    let env = project("environments: {}\n");
+    for name in [
+        "project_root",
+        "run_root",
+        "effective_run_root",
+        "run_id",
+        "run_dir",
+        "static_inputs_dir",
+        "environment",
+    ] {
+        env.write(
+            "flow.yaml",
+            &format!("schema_version: 1\nkind: flow\noutput: $var{{{name}}}\nelements: []\n"),
+        );
+        let run = env.run(&["run", "flow.yaml"]).expect(0);
+        assert!(
+            !run.stdout.trim().is_empty() && page.contains(&format!("`{name}`")),
+            "{name}: {run}"
+        );
+    }
 }
