@@ -1,5 +1,10 @@
 //! The way in: a project from nothing, definitions from templates, and the shortest command that runs one.
 
+use dad_testing::{FakeAnswer, FakeModel};
+use dhenara::events::ApprovalRequiredEvent;
+use dhenara::models::ModelRequest;
+use dhenara::runner::Runner;
+use dhenara::{HandlerError, RunReport, on};
 use serde_json::{Value, json};
 
 use crate::harness::{TestEnvironment, has_git};
@@ -458,4 +463,112 @@ fn a_program_makes_the_same() {
     assert_eq!(made.created.len(), 7);
     let opened = project.user().open(env.path("tmp/new")).unwrap();
     assert_eq!(opened.agents(), ["hello"]);
+}
+
+/// A template whose steps ask a model, as after a user has removed `test_mode`.
+async fn asked(env: &TestEnvironment, template: &str, model: &FakeModel) -> RunReport {
+    let name = format!("{template}_asked");
+    let made = env
+        .opened()
+        .create_flow(&name, template.parse().unwrap())
+        .unwrap();
+    let file = env.project().join(&made.created[0]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("test_mode: true"), "{text}");
+    std::fs::write(&file, text.replace("test_mode: true", "max_output_tokens: 1000")).unwrap();
+    let project = env.opened().offline_models(model.clone());
+    let flow = project.flow(&name).unwrap();
+    let approve = on(|event: ApprovalRequiredEvent| async move {
+        event.approve()?;
+        Ok::<_, HandlerError>(())
+    });
+    let context = project
+        .context_for(&flow)
+        .unwrap()
+        .register_event_handlers([approve]);
+    Runner::new(flow, context.build().unwrap()).run().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_ask_a_model_when_test_mode_is_removed() {
+    let env = project();
+    env.write("notes/begin.md", "To begin with this project, read the map.\n");
+    env.write("notes/end.md", "Nothing of use.\n");
+
+    let sorted = json!({ "kind": "other", "reason": "a complaint" });
+    let report = asked(&env, "router", &FakeModel::answering([sorted])).await;
+    assert_eq!(report.output, Some("for a person: a complaint".into()));
+    let sorted = json!({ "kind": "invoice", "reason": "money" });
+    let model = FakeModel::answering([FakeAnswer::json(&sorted), "It is on its way.".into()]);
+    drop(std::fs::remove_file(
+        env.project().join("flows/router_asked.yaml"),
+    ));
+    let report = asked(&env, "router", &model).await;
+    assert_eq!(report.output, Some("It is on its way.".into()));
+    assert!(model.prompts()[1].contains("of the kind invoice"));
+
+    let model = FakeModel::answering(["Read the map."]);
+    let report = asked(&env, "rag", &model).await;
+    assert_eq!(report.output, Some("Read the map.".into()));
+    let prompt = &model.prompts()[0];
+    let (begin, end) = (prompt.find("begin.md").unwrap(), prompt.find("end.md").unwrap());
+    assert!(begin < end && prompt.contains("read the map"), "{prompt}");
+
+    let files = json!({ "files": [{ "path": "src/hi.sh", "content": "echo hi\n" }] });
+    let report = asked(&env, "coder", &FakeModel::answering([files])).await;
+    assert_eq!(report.output, Some("checked src/hi.sh".into()));
+    let written = std::fs::read_to_string(env.project().join("src/hi.sh")).unwrap();
+    assert_eq!(written, "echo hi\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reviewer_reads_the_change_of_the_repository() {
+    if !has_git() {
+        return;
+    }
+    let env = project();
+    env.write("poem.txt", "The moon\n");
+    for args in [
+        &["init", "-q"][..],
+        &["add", "poem.txt"],
+        &[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-qm",
+            "begin",
+        ],
+    ] {
+        assert!(
+            env.command("git", &env.project())
+                .args(args)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    env.write("poem.txt", "The moom\n");
+    let model = FakeModel::by(|request: &ModelRequest| {
+        let is_verdict = request.options.schema.is_some();
+        if is_verdict {
+            FakeAnswer::json(&json!({ "approve": false, "remarks": ["moon"] }))
+        } else {
+            FakeAnswer::text("`moom` is no word")
+        }
+    });
+    let report = asked(&env, "reviewer", &model).await;
+    assert_eq!(report.output.unwrap()["approve"], false);
+    let read = model
+        .prompts()
+        .into_iter()
+        .filter(|prompt| prompt.contains("+The moom"));
+    assert_eq!(read.count(), 2);
+    let verdict = model.requests().pop().unwrap();
+    let heard = verdict
+        .messages
+        .iter()
+        .filter(|message| message.text.contains("is no word"));
+    assert!(heard.count() >= 1, "{:?}", verdict.messages);
 }
