@@ -19,6 +19,9 @@ use crate::workspace_root;
 /// The examples that use published names only.
 pub const PROGRAMS: &[&str] = &["own-node", "runs-report", "webserver"];
 
+/// The program that `dhenara new rust` makes.
+const NEW_PROGRAM: &str = "new-program";
+
 /// The place of the unpacked packages.
 const PLACE: &str = "target/packages";
 
@@ -58,10 +61,14 @@ pub fn run() -> Result<(), TaskError> {
 /// Builds and tests the programs from the unpacked packages.
 pub(crate) fn programs() -> Result<(), TaskError> {
     let mut command = in_place("test");
-    for program in PROGRAMS {
+    for program in programs_of_users() {
         command.args(["--package", program]);
     }
     run_command(&mut command)
+}
+
+fn programs_of_users() -> impl Iterator<Item = &'static str> {
+    PROGRAMS.iter().copied().chain([NEW_PROGRAM])
 }
 
 /// The names of the published crates, in the order in which they are published: each after those that it uses.
@@ -118,7 +125,27 @@ pub(crate) fn unpack(verify: Verify) -> Result<(), TaskError> {
     if !problems.is_empty() {
         return Err(TaskError(format!("{} problems of packages", problems.len())));
     }
+    make_program(&place)?;
     copy_programs(&place, &version).map_err(|error| at(&place, &error))
+}
+
+/// Makes a program as a user does.
+fn make_program(place: &Path) -> Result<(), TaskError> {
+    let mut command = Command::new(cargo());
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--package",
+            "dad-cli",
+            "--",
+            "new",
+            "rust",
+        ])
+        .arg(place.join(NEW_PROGRAM))
+        .current_dir(workspace_root());
+    output(&mut command).map(drop)
 }
 
 fn at(path: &Path, error: &io::Error) -> TaskError {
@@ -172,11 +199,10 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// registry has the unpacked packages.
 fn manifest(root: &str, version: &str) -> String {
     let packages: Vec<String> = names().map(|name| format!("{name}-{version}")).collect();
-    let members = packages
-        .iter()
-        .map(String::as_str)
-        .chain(PROGRAMS.iter().copied());
-    let members: Vec<String> = members.map(|member| format!("{member:?}")).collect();
+    let members = packages.iter().map(|member| format!("{member:?}"));
+    let members: Vec<String> = members
+        .chain(programs_of_users().map(|member| format!("{member:?}")))
+        .collect();
     let mut made = format!(
         "[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n",
         members.join(", ")
@@ -243,7 +269,9 @@ mod tests {
         let made = manifest(root, "1.2.0");
         let (head, rest) = made.split_once("\n\n").unwrap();
         assert!(
-            head.contains("\"dad-core-1.2.0\"") && head.contains("\"webserver\""),
+            head.contains("\"dad-core-1.2.0\"")
+                && head.contains("\"webserver\"")
+                && head.contains(NEW_PROGRAM),
             "{head}"
         );
         let (middle, patches) = rest.split_once("\n[patch.crates-io]\n").unwrap();

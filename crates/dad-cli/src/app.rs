@@ -105,14 +105,14 @@ impl App {
         self
     }
 
-    /// An agent that `run agent NAME` finds before it looks for files.
+    /// An agent that `run NAME` finds before it looks for files.
     #[must_use]
     pub fn agent(mut self, name: impl Into<String>, agent: AgentDefinition) -> Self {
         self.definitions.push((name.into(), agent.into()));
         self
     }
 
-    /// A flow that `run flow NAME` finds before it looks for files.
+    /// A flow that `run NAME` finds before it looks for files.
     #[must_use]
     pub fn flow(mut self, name: impl Into<String>, flow: FlowDefinition) -> Self {
         self.definitions.push((name.into(), flow.into()));

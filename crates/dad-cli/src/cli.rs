@@ -6,21 +6,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
+use dad_core::shell_word;
+use dad_project::ProjectError;
 use dad_terminal::print_line;
 
 use crate::app::{App, OwnCommand};
 use crate::commands::Execute;
+use crate::commands::agents::AgentsArgs;
 use crate::commands::answer::AnswerArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::config::ShowConfigArgs;
+use crate::commands::doctor::DoctorArgs;
+use crate::commands::init::InitArgs;
 use crate::commands::models::check::CheckArgs as CheckModelArgs;
 use crate::commands::models::list::ListArgs as ListModelsArgs;
 use crate::commands::models::show::ShowArgs as ShowModelArgs;
+use crate::commands::new::{NewAgentArgs, NewFlowArgs, NewRustArgs};
 use crate::commands::render::RenderArgs;
 use crate::commands::rerun::RerunArgs;
 use crate::commands::resume::ResumeArgs;
-use crate::commands::run::{AgentArgs, FlowArgs};
+use crate::commands::run::{AgentArgs, FlowArgs, NamedArgs};
 use crate::commands::runs::archive::{ExportArgs, ImportArgs};
 use crate::commands::runs::diff::DiffArgs;
 use crate::commands::runs::get::GetArgs;
@@ -42,8 +50,9 @@ use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
 use crate::commands::wait::WaitArgs;
 use crate::error::CommandError;
-use crate::exit_code;
+use crate::options::Place;
 use crate::output::{json, out, program};
+use crate::{exit_code, words};
 
 /// Run LLM agents so that every run is one directory of plain files.
 #[derive(Debug, Parser)]
@@ -61,9 +70,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run an agent or a flow.
+    Init(InitArgs),
+    /// Make an agent or a flow from a template, or a program in Rust.
     #[command(subcommand)]
-    Run(RunCommand),
+    New(NewCommand),
+    Agents(AgentsArgs),
+    /// Run an agent or a flow.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Run(Box<RunArgs>),
     Resume(Box<ResumeArgs>),
     Rerun(Box<RerunArgs>),
     Answer(Box<AnswerArgs>),
@@ -77,8 +91,27 @@ enum Command {
     /// Look at the models there are, and try them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    Doctor(DoctorArgs),
     Trust(TrustArgs),
     Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(subcommand)]
+    command: Option<RunCommand>,
+    #[command(flatten)]
+    named: NamedArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum NewCommand {
+    Agent(NewAgentArgs),
+    Flow(NewFlowArgs),
+    Rust(NewRustArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,6 +144,11 @@ enum RunsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    Show(ShowConfigArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum ModelsCommand {
     List(ListModelsArgs),
     Show(ShowModelArgs),
@@ -120,9 +158,17 @@ enum ModelsCommand {
 impl Command {
     fn arguments(&self) -> &dyn Execute {
         match self {
-            Self::Run(RunCommand::Agent(arguments)) => &**arguments,
-            Self::Run(RunCommand::Flow(arguments)) => &**arguments,
-            Self::Run(RunCommand::Step(arguments)) => &**arguments,
+            Self::Init(arguments) => arguments,
+            Self::New(NewCommand::Agent(arguments)) => arguments,
+            Self::New(NewCommand::Flow(arguments)) => arguments,
+            Self::New(NewCommand::Rust(arguments)) => arguments,
+            Self::Agents(arguments) => arguments,
+            Self::Run(arguments) => match &arguments.command {
+                None => &arguments.named,
+                Some(RunCommand::Agent(arguments)) => &**arguments,
+                Some(RunCommand::Flow(arguments)) => &**arguments,
+                Some(RunCommand::Step(arguments)) => &**arguments,
+            },
             Self::Resume(arguments) => &**arguments,
             Self::Rerun(arguments) => &**arguments,
             Self::Answer(arguments) => &**arguments,
@@ -151,6 +197,8 @@ impl Command {
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,
+            Self::Config(ConfigCommand::Show(arguments)) => arguments,
+            Self::Doctor(arguments) => arguments,
             Self::Trust(arguments) => arguments,
             Self::Schema(arguments) => arguments,
         }
@@ -173,7 +221,8 @@ impl App {
             error.with_hint("call `App::run_async`, and await it").show();
             return ExitCode::from(exit_code::BUG);
         }
-        self.execute(words.into_iter().map(Into::into).collect())
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        self.execute(&words)
     }
 
     /// As [`run_from`](Self::run_from), within a runtime of Tokio: the command executes on a thread of its own. A command that has
@@ -183,13 +232,13 @@ impl App {
         let (ended, end) = tokio::sync::oneshot::channel();
         // A thread of the runtime itself would count as within it.
         std::thread::spawn(move || {
-            let _ = ended.send(self.execute(words));
+            let _ = ended.send(self.execute(&words));
         });
         end.await.unwrap_or_else(|_| ExitCode::from(exit_code::BUG))
     }
 
-    fn execute(mut self, words: Vec<OsString>) -> ExitCode {
-        self.invoked = (words.clone(), std::env::current_dir().unwrap_or_default());
+    fn execute(mut self, words: &[OsString]) -> ExitCode {
+        self.invoked = (words.to_vec(), std::env::current_dir().unwrap_or_default());
         program::set_name(&self.name);
         if let Some(name) = self.doubled_command() {
             let message = format!("the program adds a subcommand `{name}`, and there is one of that name");
@@ -199,7 +248,7 @@ impl App {
         let cli = match self.read(words) {
             Ok(Read::BuiltIn(cli)) => cli,
             Ok(Read::Own(command, words)) => return (command.execute)(words),
-            Err(error) => return show_usage(&error),
+            Err(error) => return show_usage(&self.with_command_meant(error, words)),
         };
         program::set_quiet(cli.quiet);
         if let Some(dir) = &cli.directory
@@ -218,7 +267,7 @@ impl App {
         match executed.unwrap_or_else(|_| Err(CommandError::bug())) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
-                let error = error.in_place(&common.place);
+                let error = self.with_run_root(error, &common.place).in_place(&common.place);
                 let is_printed =
                     common.json && error.info.code != out::CODE && json::print_error(&error).is_ok();
                 if !is_printed && (common.json || !error.reported) {
@@ -226,6 +275,20 @@ impl App {
                 }
                 ExitCode::from(error.exit_code)
             }
+        }
+    }
+}
+
+impl App {
+    /// An error about runs that are not there, with the directory that was looked in.
+    fn with_run_root(&self, error: CommandError, place: &Place) -> CommandError {
+        if !error.found_no_run {
+            return error;
+        }
+        let project = self.project_or_here(place).ok();
+        match project.and_then(|project| project.dirs().ok()) {
+            Some(dirs) => error.and_hint(format!("runs are looked for in `{}`", dirs.run_root.display())),
+            None => error,
         }
     }
 }
@@ -247,7 +310,49 @@ impl App {
         names.find(|name| !known.insert(name))
     }
 
-    fn read(&self, words: Vec<OsString>) -> Result<Read<'_>, clap::Error> {
+    /// The error with the command that the words mean, in the place of similar words.
+    fn with_command_meant(&self, mut error: clap::Error, words: &[OsString]) -> clap::Error {
+        let words = words
+            .iter()
+            .skip(1)
+            .map(|word| word.to_string_lossy().into_owned());
+        let words: Vec<String> = words.collect();
+        let command = match error.kind() {
+            ErrorKind::InvalidSubcommand => words::meant(&words).or_else(|| self.run_of_name(&words)),
+            ErrorKind::MissingRequiredArgument => self.run_of_kind(&words),
+            _ => None,
+        };
+        if let Some(command) = command {
+            error.remove(ContextKind::SuggestedSubcommand);
+            let tip = StyledStr::from(format!("use `{command}`"));
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        }
+        error
+    }
+
+    /// The command that runs a definition of the project, if the first word is its name.
+    fn run_of_name(&self, words: &[String]) -> Option<String> {
+        let project = self.project_or_here(&Place::default()).ok()?;
+        let is_unknown = |error| matches!(error, ProjectError::UnknownDefinition { .. });
+        let is_known = !project.kind_of(words.first()?).is_err_and(is_unknown);
+        let words = words.iter().map(|word| shell_word(word));
+        is_known.then(|| program::command(&format!("run {}", words.collect::<Vec<_>>().join(" "))))
+    }
+
+    /// The command for `run` without a name: the one that lists names, or that runs the definition which is called as a kind is.
+    fn run_of_kind(&self, words: &[String]) -> Option<String> {
+        match words {
+            [run] if run == "run" => Some(program::command("agents")),
+            [run, word] if run == "run" => {
+                let project = self.project_or_here(&Place::default()).ok()?;
+                let kind = project.kind_of(word).ok()?.as_str();
+                Some(program::command(&format!("run {kind} {}", shell_word(word))))
+            }
+            _ => None,
+        }
+    }
+
+    fn read(&self, words: &[OsString]) -> Result<Read<'_>, clap::Error> {
         const WORDS: &str = "words";
         let mut known = Cli::command().name(self.name.clone());
         for own in &self.commands {
@@ -298,4 +403,28 @@ fn show_usage(error: &clap::Error) -> ExitCode {
 #[must_use]
 pub fn main() -> ExitCode {
     App::new().run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_other_tools_are_no_commands_and_mean_commands() {
+        let known = Cli::command();
+        let find = |words: &[&str]| {
+            let mut at = Some(&known);
+            for word in words
+                .iter()
+                .take_while(|word| !word.starts_with('-') && **word != "NAME")
+            {
+                at = at.and_then(|command| command.find_subcommand(word));
+            }
+            at.is_some()
+        };
+        for (foreign, meant) in words::TABLE {
+            assert!(!find(foreign), "`{foreign:?}` is a command");
+            assert!(find(meant), "`{meant:?}` is no command");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The error of a command, with its exit code.
 
-use dad_core::{ErrorInfo, RunStatus};
+use dad_core::{DefinitionKind, ErrorInfo, RunStatus};
 use dad_definition::Problems;
 use dad_project::ProjectError;
 use dad_run::{NextStep, RunError, RunErrorKind, SetupError};
@@ -24,6 +24,8 @@ pub(crate) struct CommandError {
     pub(crate) problems: Option<Problems>,
     /// Whether the run's own summary has already said it.
     pub(crate) reported: bool,
+    /// Whether no run was found that fits, so that the run root may be another than the user thinks of.
+    pub(crate) found_no_run: bool,
 }
 
 impl CommandError {
@@ -39,6 +41,7 @@ impl CommandError {
             info: Box::new(info),
             problems: None,
             reported: false,
+            found_no_run: false,
         }
     }
 
@@ -123,7 +126,10 @@ impl From<SetupError> for CommandError {
                 problems: Some(problems.clone()),
                 ..Self::from_info(in_short(&problems))
             },
-            error => Self::from_info(error.to_info()).with_next_step(error.next_step()),
+            error => Self {
+                found_no_run: matches!(error, SetupError::NoRuns { .. } | SetupError::NothingToResume),
+                ..Self::from_info(error.to_info()).with_next_step(error.next_step())
+            },
         };
         Self { exit_code, ..shown }
     }
@@ -139,11 +145,44 @@ impl From<ProjectError> for CommandError {
     fn from(error: ProjectError) -> Self {
         match error {
             ProjectError::Run(error) => error.into(),
-            error => Self {
-                exit_code: exit_code_of(error.kind()),
-                ..Self::from_info(error.to_info()).with_next_step(error.next_step())
-            },
+            error => {
+                let shown = Self::from_info(error.to_info());
+                Self {
+                    exit_code: exit_code_of(error.kind()),
+                    ..match hint_about_names(&error) {
+                        Some(hint) => shown.with_hint(hint),
+                        None => shown.with_next_step(error.next_step()),
+                    }
+                }
+            }
         }
+    }
+}
+
+/// The commands that help where a name has no definition, or two.
+fn hint_about_names(error: &ProjectError) -> Option<Hint> {
+    let hint = Hint::default();
+    match error {
+        ProjectError::AmbiguousName { name } => Some(
+            hint.command(["run", "agent", name])
+                .text(" or ")
+                .command(["run", "flow", name]),
+        ),
+        ProjectError::UnknownAgent { name, known, .. }
+        | ProjectError::UnknownDefinition { name, known, .. }
+            if known.is_empty() =>
+        {
+            let is_flow = matches!(
+                error,
+                ProjectError::UnknownDefinition {
+                    kind: Some(DefinitionKind::Flow),
+                    ..
+                }
+            );
+            let kind = if is_flow { "flow" } else { "agent" };
+            Some(hint.command(["new", kind, name]).text(" makes one"))
+        }
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@ mod options;
 mod output;
 mod session;
 mod signals;
+mod words;
 
 pub use app::App;
 pub use cli::main;

@@ -81,6 +81,17 @@ pub enum DefinitionKind {
     Flow,
 }
 
+impl DefinitionKind {
+    /// Its word in definitions.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Flow => "flow",
+        }
+    }
+}
+
 /// The kind of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

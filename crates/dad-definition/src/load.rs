@@ -14,8 +14,8 @@ use crate::executable::check_into;
 use crate::include::{Includes, read_text};
 use crate::node_types::NodeTypes;
 use crate::parse::{is_known, parse};
-use crate::place::Place;
-use crate::problem::{Problem, Problems, Report};
+use crate::place::{Place, Step};
+use crate::problem::{MAX_PROBLEMS, Problem, Problems, Report};
 use crate::program::Program;
 use crate::source::SourceFile;
 use crate::spans::SpanMap;
@@ -207,7 +207,7 @@ pub fn load_data(path: &Path) -> Result<Value, Problems> {
 /// Loads plain data as a type, as [`load_data`] does; `None` if the file holds nothing.
 ///
 /// # Errors
-/// [`Problems`] as for [`load_data`]; if the data is not of the type, the place of the first value that does not fit.
+/// [`Problems`] as for [`load_data`]; if the data is not of the type, the place of each value that does not fit.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -219,40 +219,104 @@ pub fn load_data(path: &Path) -> Result<Value, Problems> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn load_data_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Problems> {
-    let (value, spans) = read_data(path)?;
+    let (mut value, spans) = read_data(path)?;
     if value.is_null() {
         return Ok(None);
     }
-    serde_path_to_error::deserialize(value)
-        .map(Some)
-        .map_err(|error| misread(&error, &spans))
+    let mut report = Report::default();
+    let mut removed = Vec::new();
+    let mut reported = HashSet::new();
+    loop {
+        // The reader ends at its first problem. What it is about is removed, and the rest is read again.
+        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(_) if !removed.is_empty() => break,
+            Ok(read) => return Ok(Some(read)),
+            Err(error) => error,
+        };
+        let path: Vec<Step> = error.path().iter().filter_map(step_of).collect();
+        let place = before(&removed, path.clone());
+        // A value that was removed here is not missing there.
+        let is_known = missing_key(error.inner()).is_some_and(|key| reported.contains(&place.key(&key)));
+        if !is_known {
+            report.add(misread(error.inner(), &spans, &place));
+        }
+        reported.insert(place);
+        if remove(&mut value, &path).is_none() || removed.len() == MAX_PROBLEMS {
+            break;
+        }
+        removed.push(path);
+    }
+    Err(report.into_problems(spans.sources()))
+}
+
+/// The key that an error says is missing.
+fn missing_key(error: &serde_json::Error) -> Option<String> {
+    let message = error.to_string();
+    let (key, _) = message.strip_prefix("missing field `")?.split_once('`')?;
+    Some(key.to_owned())
+}
+
+fn step_of(segment: &Segment) -> Option<Step> {
+    match segment {
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Map { key } | Segment::Enum { variant: key } => Some(Step::Key(key.clone())),
+        Segment::Unknown => None,
+    }
+}
+
+/// The place in the file of a value that has a path now, after some values were removed.
+fn before(removed: &[Vec<Step>], mut path: Vec<Step>) -> Place {
+    for gone in removed.iter().rev() {
+        let Some((Step::Index(gone), around)) = gone.split_last() else {
+            continue;
+        };
+        if path.starts_with(around)
+            && let Some(Step::Index(index)) = path.get_mut(around.len())
+            && *index >= *gone
+        {
+            *index += 1;
+        }
+    }
+    path.iter().fold(Place::root(), |place, step| match step {
+        Step::Index(index) => place.index(*index),
+        Step::Key(key) => place.key(key),
+    })
+}
+
+/// Removes the value at a path; `None` if there is none, or if it is the whole.
+fn remove(value: &mut Value, path: &[Step]) -> Option<()> {
+    let (last, around) = path.split_last()?;
+    let around = around.iter().try_fold(value, |value, step| match step {
+        Step::Index(index) => value.get_mut(*index),
+        Step::Key(key) => value.get_mut(key),
+    })?;
+    match last {
+        Step::Key(key) => around.as_object_mut()?.shift_remove(key).map(drop),
+        Step::Index(index) => {
+            let items = around.as_array_mut().filter(|items| *index < items.len())?;
+            items.remove(*index);
+            Some(())
+        }
+    }
 }
 
 /// The problem of a value that is not of the type that is read.
-fn misread(error: &serde_path_to_error::Error<serde_json::Error>, spans: &SpanMap) -> Problems {
-    let place = error
-        .path()
-        .iter()
-        .fold(Place::root(), |place, segment| match segment {
-            Segment::Seq { index } => place.index(*index),
-            Segment::Map { key } | Segment::Enum { variant: key } => place.key(key),
-            Segment::Unknown => place,
-        });
-    let message = dad_core::internal::in_words(error.inner());
-    let problem = if message.starts_with("unknown field") {
-        // "unknown field `nme`, expected one of `name`, …"
-        let mut names = message.split('`').skip(1).step_by(2);
-        let wrong = names.next().unwrap_or_default().to_owned();
-        let known: Vec<String> = names.map(str::to_owned).collect();
-        Problem::new("unknown_key", message)
-            .nearest(&wrong, known.iter().map(String::as_str))
-            .at_key(spans, &place)
-    } else {
-        Problem::new("wrong_type", message).at(spans, &place)
+fn misread(error: &serde_json::Error, spans: &SpanMap, place: &Place) -> Problem {
+    let message = dad_core::internal::in_words(error);
+    if !message.starts_with("unknown field") {
+        return Problem::new("wrong_type", message).at(spans, place);
+    }
+    // "unknown field `nme`, expected one of `name`, …"
+    let mut names = message.split('`').skip(1).step_by(2);
+    let wrong = names.next().unwrap_or_default().to_owned();
+    let known: Vec<&str> = names.collect();
+    let problem = Problem::new("unknown_key", format!("unknown key `{wrong}`"));
+    let problem = match dad_core::nearest(&wrong, known.iter().copied()) {
+        Some(name) => problem.hint(format!("did you mean `{name}`?")),
+        None if known.is_empty() => problem.hint("nothing can stand here"),
+        None => problem.hint(format!("the keys are {}", known.join(", "))),
     };
-    let mut report = Report::default();
-    report.add(problem);
-    report.into_problems(spans.sources())
+    problem.at_key(spans, place)
 }
 
 /// Plain data with the places of its values.

@@ -5,7 +5,7 @@ use std::fmt;
 /// A place in a definition as a person reads it: `elements[0].settings.prompt`, `variables["odd key"]`.
 ///
 /// Keys that are not plain words are quoted, so different places never have the same text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Place(String);
 
 /// One step from a value to a value inside it.

@@ -29,6 +29,7 @@ mod regular;
 mod removal;
 mod scratch;
 mod share;
+mod space;
 
 pub use append::AppendFile;
 pub use attributes::Attributes;
@@ -40,6 +41,7 @@ pub use lock::FileLock;
 pub use look::Look;
 pub use scratch::ScratchDir;
 pub use share::Share;
+pub use space::{free_space, is_writable};
 
 /// The kind of crash that a finished write survives. A closed set.
 ///

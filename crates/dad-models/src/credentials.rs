@@ -1,6 +1,6 @@
 //! Credentials: keys by provider, masked before they are used.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dad_core::{Redactor, SecretRegistry};
 use dad_run::{SecretError, SecretSource, Variables};
@@ -49,6 +49,20 @@ impl Credentials {
         Ok(key)
     }
 
+    /// The place of a provider's key: the file, or the environment variable; `None` if there is no key.
+    ///
+    /// # Errors
+    /// Why the file or the variable cannot be read.
+    pub fn key_place(&self, provider: &str) -> Result<Option<KeyPlace>, ModelError> {
+        let is_stored = self.stored(provider)?.is_some();
+        match self.found(provider) {
+            Err(ModelError::NoCredentials { .. }) => Ok(None),
+            Err(error) => Err(error),
+            Ok(_) if is_stored => Ok(Some(KeyPlace::File(self.source.file().to_path_buf()))),
+            Ok(_) => Ok(Some(KeyPlace::Variable(key_variable(provider)))),
+        }
+    }
+
     /// The key that a model is asked with, masked by `secrets` too; `None` where the provider wants none and there is
     /// none.
     ///
@@ -87,7 +101,7 @@ impl Credentials {
 
     /// The key of a provider, and whose it is.
     fn found(&self, provider: &str) -> Result<(SecretString, Whose), ModelError> {
-        let variable = environment_variable(provider);
+        let variable = key_variable(provider);
         let (key, whose) = match self.stored(provider)? {
             Some(key) if self.is_of_project => (Some(key), Whose::Project),
             Some(key) => {
@@ -135,6 +149,16 @@ impl Credentials {
     }
 }
 
+/// The place of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyPlace {
+    /// A credentials file.
+    File(PathBuf),
+    /// An environment variable, by its name.
+    Variable(String),
+}
+
 fn unreadable(error: SecretError) -> ModelError {
     match error {
         SecretError::Unreadable { path, reason } => ModelError::Unreadable { path, reason },
@@ -171,7 +195,12 @@ fn lies_in(dir: &Path, file: &Path) -> bool {
 }
 
 /// The environment variable with the key of a provider.
-pub(crate) fn environment_variable(provider: &str) -> String {
+///
+/// ```
+/// assert_eq!(dad_models::key_variable("together_ai"), "TOGETHER_AI_API_KEY");
+/// ```
+#[must_use]
+pub fn key_variable(provider: &str) -> String {
     let upper = provider
         .to_uppercase()
         .replace(|c: char| !c.is_ascii_alphanumeric(), "_");

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::SecretRegistry;
+use dad_core::{ErrorInfo, SecretRegistry};
 
 use crate::catalog::ModelCatalog;
 use crate::client::{CallContext, ModelClient, OnText};
@@ -31,7 +31,7 @@ const ANSWER_MIB: u64 = 128;
 /// Asks providers over HTTP, each by its own protocol.
 ///
 /// ```no_run
-/// use dad_core::SecretRegistry;
+/// use dad_core::{ErrorInfo, SecretRegistry};
 /// use dad_models::{Credentials, HttpClient, Limits, ModelCatalog, Models};
 ///
 /// let project = std::path::Path::new("my_project");
@@ -78,6 +78,26 @@ impl HttpClient {
         self.answer_mib = limits.answer_mib.map_or(ANSWER_MIB, NonZeroU64::get);
         self.gate = Gate::new(limits);
         self
+    }
+
+    /// Connects to the server of a model and asks for nothing but an answer of any kind: without a key, and without cost.
+    ///
+    /// # Errors
+    /// [`ModelError::Connection`] with the reason; if the model is not known.
+    pub async fn reach(&self, model: &str) -> Result<(), ModelError> {
+        let target = self.catalog.find(model)?;
+        let client = self.connections.to(model, &target)?;
+        let asked = client
+            .head(&target.provider.base_url)
+            .timeout(CONNECT_TIMEOUT)
+            .send();
+        match asked.await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ModelError::Connection {
+                model: model.to_owned(),
+                reason: ErrorInfo::from_error("", &error.without_url()).message,
+            }),
+        }
     }
 
     /// Makes a call once the limits let it pass.

@@ -32,7 +32,7 @@ pub use catalog::{
     Provider, Thinking,
 };
 pub use client::{CallContext, ModelClient, Models, OfflineClient, OnText};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, KeyPlace, key_variable};
 pub use error::ModelError;
 pub use header::check_header;
 pub use http::HttpClient;

@@ -22,6 +22,9 @@ const DEFAULT: &str = "default";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
+    /// A key of the original system, which wrote about the project; nothing depends on it.
+    #[serde(default)]
+    pub(crate) project: Option<Value>,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -73,7 +76,7 @@ pub struct Environment {
     pub share: Option<Share>,
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let seconds = Option::<f64>::deserialize(deserializer)?;
     let duration = seconds.map(|seconds| {
         Duration::try_from_secs_f64(seconds).map_err(|error| format!("`ask_timeout` is {seconds}: {error}"))
@@ -81,7 +84,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
     duration.transpose().map_err(serde::de::Error::custom)
 }
 
-fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durability>, D::Error> {
+pub(crate) fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durability>, D::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "snake_case")]
     enum Name {
@@ -95,7 +98,7 @@ fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durab
     }))
 }
 
-fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Share>, D::Error> {
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Share>, D::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "snake_case")]
     enum Name {
@@ -121,11 +124,12 @@ impl Config {
         Ok(dad_definition::load_data_as(&path)?.unwrap_or_default())
     }
 
-    /// The environment of a name, or the default one.
+    /// The environment of a name, or the default one, above what the user says for all projects.
     pub(crate) fn environment(
         &self,
         project_root: &Path,
         name: Option<&str>,
+        user: &Environment,
     ) -> Result<Environment, ProjectError> {
         let wanted = name.unwrap_or(DEFAULT);
         let environment = match self.environments.get(wanted) {
@@ -139,10 +143,16 @@ impl Config {
                 });
             }
         };
+        let environment = environment.above(user);
         Ok(Environment {
             name: wanted.to_owned(),
             ..environment
         })
+    }
+
+    /// The environment of a name as the file declares it, if it does.
+    pub(crate) fn declared(&self, name: &str) -> Option<&Environment> {
+        self.environments.get(name)
     }
 
     /// All environments.
@@ -152,6 +162,22 @@ impl Config {
 }
 
 impl Environment {
+    /// The same, with what a user says for all projects where it says nothing.
+    fn above(self, user: &Self) -> Self {
+        Self {
+            observability: self.observability.or(user.observability),
+            on_waiting: if self.on_waiting.is_empty() {
+                user.on_waiting.clone()
+            } else {
+                self.on_waiting
+            },
+            ask_timeout: self.ask_timeout.or(user.ask_timeout),
+            durability: self.durability.or(user.durability),
+            share: self.share.or(user.share),
+            ..self
+        }
+    }
+
     /// Digests of what it says of things that are recorded with a run, by their names. Secrets in them do not count.
     pub(crate) fn digests(&self, secrets: &SecretRegistry) -> BTreeMap<String, Digest> {
         let redactor = secrets.redactor();

@@ -324,22 +324,24 @@ impl Project {
         warnings.collect()
     }
 
+    /// The keys of models: those of the credentials file, then those of the user's environment.
+    pub(crate) fn model_keys(&self) -> Credentials {
+        let file = self.settings().credentials.as_deref();
+        Credentials::new(self.root(), file, self.secrets().clone()).variables(self.user().variables())
+    }
+
+    /// A client that asks providers over the network, without limits.
+    pub(crate) fn http_client(&self) -> Result<HttpClient, ProjectError> {
+        Ok(HttpClient::new(self.model_catalog()?, self.model_keys()))
+    }
+
     /// The client that asks providers over the network.
     fn http(&self, limits: Limits) -> Result<Models, ProjectError> {
         let is_shared = limits == self.settings().limits;
         if let Some(models) = self.http.get().filter(|_| is_shared) {
             return Ok(models.clone());
         }
-        let credentials = Credentials::new(
-            self.root(),
-            self.settings().credentials.as_deref(),
-            self.secrets().clone(),
-        );
-        let client = HttpClient::new(
-            self.model_catalog()?,
-            credentials.variables(self.user().variables()),
-        );
-        let models = Models::new(client.with_limits(limits));
+        let models = Models::new(self.http_client()?.with_limits(limits));
         Ok(if is_shared {
             self.http.get_or_init(|| models).clone()
         } else {

@@ -10,7 +10,13 @@ use crate::error::ProjectError;
 use crate::project::Project;
 
 /// The directory of a project's agents, one directory each.
-const AGENTS: [&str; 2] = ["agents", "src/agents"];
+pub(crate) const AGENTS: [&str; 2] = ["agents", "src/agents"];
+
+/// The directory of a project's flows, one file each.
+pub(crate) const FLOWS: &str = "flows";
+
+/// The ends of the names of definition files.
+const ENDS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// A definition of a project that was found and checked.
 #[derive(Clone, Debug)]
@@ -115,17 +121,63 @@ impl Project {
         })
     }
 
-    /// The flow in a file, which need not lie in the project, or the one that is built in by that name.
+    /// The names of the flows there are: those that are built in, then those in files of `flows/`.
+    #[must_use]
+    pub fn flows(&self) -> Vec<String> {
+        let built_in = self.definitions_built_in().iter();
+        let built_in = built_in.filter(|(_, definition)| definition.kind == DefinitionKind::Flow);
+        let built_in = built_in.map(|(name, _)| name.clone());
+        built_in.chain(self.flows_in_files()).collect()
+    }
+
+    /// The names of the flows that files of `flows/` define, sorted.
+    #[must_use]
+    pub fn flows_in_files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root().join(FLOWS))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = entries.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()));
+        let mut names: Vec<String> = names.filter(|name| self.flow_file(name).is_some()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The file of a flow: `flows/NAME.yaml`, if there is one.
+    #[must_use]
+    pub fn flow_file(&self, name: &str) -> Option<PathBuf> {
+        ElementId::new(name).ok()?;
+        let mut files = ENDS
+            .map(|end| self.root().join(FLOWS).join(format!("{name}.{end}")))
+            .into_iter();
+        files.find(|file| file.is_file())
+    }
+
+    /// The flow in a file, which need not lie in the project; or the one of a name, which is built in or lies in
+    /// `flows/NAME.yaml`.
     ///
     /// # Errors
     /// If it cannot be read, has problems, or is an agent.
     pub fn flow(&self, file: impl AsRef<Path>) -> Result<FoundDefinition, ProjectError> {
         let file = file.as_ref();
         let name = file.to_string_lossy();
-        match self.built_in_of(&name, DefinitionKind::Flow) {
-            Some(flow) => Ok(FoundDefinition::built_in(flow, &name)),
-            None => self.load_kind(file, &name_of(file), DefinitionKind::Flow),
+        if let Some(flow) = self.built_in_of(&name, DefinitionKind::Flow) {
+            return Ok(FoundDefinition::built_in(flow, &name));
         }
+        let is_name = ElementId::new(&*name).is_ok() && !file.is_file();
+        if !is_name {
+            return self.load_kind(file, &name_of(file), DefinitionKind::Flow);
+        }
+        let named = self
+            .flow_file(&name)
+            .ok_or_else(|| ProjectError::UnknownDefinition {
+                kind: Some(DefinitionKind::Flow),
+                name: name.to_string(),
+                root: self.root().to_path_buf(),
+                known: self.flows(),
+            })?;
+        self.load_kind(&named, &name, DefinitionKind::Flow)
     }
 
     /// The definition in a file, checked: an agent that lies as those of a project do is called after its directory, every
@@ -142,7 +194,7 @@ impl Project {
         let folders = AGENTS.map(|folder| self.root().join(folder).join(name));
         let files = folders
             .iter()
-            .flat_map(|folder| ["yaml", "yml", "json"].map(|end| folder.join(format!("agent.{end}"))));
+            .flat_map(|folder| ENDS.map(|end| folder.join(format!("agent.{end}"))));
         files.into_iter().find(|file| file.is_file())
     }
 

@@ -45,8 +45,8 @@ pub enum ProjectError {
         /// The problem.
         reason: String,
     },
-    /// A name that no agent can have.
-    #[error("the name of the agent: {0}")]
+    /// A name that no agent and no flow can have.
+    #[error("the name of the definition: {0}")]
     AgentName(IdError),
     /// An agent that is neither built in nor a file of the project.
     #[error("there is no agent `{name}` in `{}`", root.display())]
@@ -58,6 +58,24 @@ pub enum ProjectError {
         /// The agents there are.
         known: Vec<String>,
     },
+    /// A name without a definition.
+    #[error("there is no {} `{name}` in `{}`", kind.map_or("agent or flow", DefinitionKind::as_str), root.display())]
+    UnknownDefinition {
+        /// The requested kind; `None` if either would do.
+        kind: Option<DefinitionKind>,
+        /// The requested name.
+        name: String,
+        /// The project.
+        root: PathBuf,
+        /// The definitions there are.
+        known: Vec<String>,
+    },
+    /// A name of an agent and of a flow.
+    #[error("`{name}` is an agent and a flow")]
+    AmbiguousName {
+        /// The requested name.
+        name: String,
+    },
     /// A definition of the other kind.
     #[error("`{}` is {}", file.display(), a(*kind))]
     WrongKind {
@@ -65,6 +83,25 @@ pub enum ProjectError {
         file: PathBuf,
         /// The kind it is of.
         kind: DefinitionKind,
+    },
+    /// A name that an agent, flow or program has already.
+    #[error("`{}` cannot be made: the name is taken", file.display())]
+    NameTaken {
+        /// The file that was to be made.
+        file: PathBuf,
+    },
+    /// A directory that a package of Cargo cannot be called after.
+    #[error(
+        "no package can be called `{0}`: a name begins with a small letter, and has small letters, digits, `-` and `_`"
+    )]
+    ProgramName(String),
+    /// A file that cannot be made.
+    #[error("`{}` cannot be made: {reason}", path.display())]
+    Unwritable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A file that cannot be read.
     #[error("`{}` cannot be read: {reason}", path.display())]
@@ -197,7 +234,12 @@ impl ProjectError {
             Self::Directory { .. } => "project",
             Self::AgentName(_) => "agent_name",
             Self::UnknownAgent { .. } => "unknown_agent",
+            Self::UnknownDefinition { .. } => "unknown_definition",
+            Self::AmbiguousName { .. } => "ambiguous_name",
             Self::WrongKind { .. } => "wrong_kind",
+            Self::NameTaken { .. } => "name_taken",
+            Self::ProgramName(_) => "program_name",
+            Self::Unwritable { .. } => "unwritable",
             Self::Unreadable { .. } => "unreadable",
             Self::DefinitionChanged(_) => "definition_changed",
             Self::NoDefinition => "no_definition",
@@ -227,10 +269,21 @@ impl ProjectError {
                 let none = || format!("write it to `agents/{name}/agent.yaml`");
                 Some(NextStep::other(did_you_mean(name, known).unwrap_or_else(none)))
             }
+            Self::UnknownDefinition {
+                kind, name, known, ..
+            } => {
+                let none = || match kind {
+                    Some(DefinitionKind::Flow) => format!("write it to `flows/{name}.yaml`"),
+                    _ => format!("write it to `agents/{name}/agent.yaml` or `flows/{name}.yaml`"),
+                };
+                Some(NextStep::other(did_you_mean(name, known).unwrap_or_else(none)))
+            }
+            Self::AmbiguousName { .. } => Some(NextStep::other("say which of them you mean")),
             Self::WrongKind { kind, .. } => Some(match kind {
                 DefinitionKind::Agent => NextStep::RunAgent,
                 DefinitionKind::Flow => NextStep::RunFlow,
             }),
+            Self::NameTaken { .. } => Some(NextStep::other("choose another name, or change what is there")),
             Self::DefinitionChanged(_) => Some(NextStep::ChooseDefinition),
             Self::ReplayGone { .. } => Some(NextStep::NameReplaySource),
             Self::ReplayChanged { .. } => Some(NextStep::AcceptReplaySource),

@@ -19,14 +19,14 @@ use crate::user::User;
 pub struct Project {
     user: User,
     root: PathBuf,
-    config: Arc<Config>,
+    pub(crate) config: Arc<Config>,
     environment: Environment,
     /// Whether the environment was named, so that it holds for runs that were started in another one.
     names_environment: bool,
     secrets: SecretRegistry,
     nodes: NodeRegistry,
     built_in: Vec<(String, Definition)>,
-    run_root: Option<PathBuf>,
+    pub(crate) run_root: Option<PathBuf>,
     run_root_subpath: Option<String>,
     pub(crate) client: Client,
     /// The client that asks over the network with the limits of the environment, for all runs of this project.
@@ -72,7 +72,7 @@ impl Project {
         let root = Dirs::new(root, None, None)?.project_root;
         let config = Config::read(&root)?;
         Ok(Self {
-            environment: config.environment(&root, None)?,
+            environment: config.environment(&root, None, &user.defaults())?,
             names_environment: false,
             secrets: known_secrets(&root, &config, user.all_variables()),
             config: Arc::new(config),
@@ -117,7 +117,9 @@ impl Project {
     /// The same in an environment that a run recorded.
     pub(crate) fn in_environment(mut self, name: &str) -> Result<Self, ProjectError> {
         if self.environment.name != name {
-            self.environment = self.config.environment(&self.root, Some(name))?;
+            self.environment = self
+                .config
+                .environment(&self.root, Some(name), &self.user.defaults())?;
             self.http = Arc::default();
         }
         Ok(self)

@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use dad_core::ApprovalRule;
 use dad_definition::ReadyRule;
 use dad_fs::{Dir, Durability, FsError};
 use dad_nodes::{SandboxMode, SandboxPolicy};
-use dad_run::{OriginKey, ProjectTrust, RunError, SetupError, Variables, foreign_owner};
+use dad_run::{OriginKey, ProjectTrust, RunError, SetupError, Share, Variables, foreign_owner};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
+use crate::config::{self, Environment};
 use crate::error::ProjectError;
 use crate::project::Project;
 
@@ -61,6 +64,17 @@ struct Config {
     /// The same, ready to be compared.
     #[serde(skip)]
     rules: Vec<ReadyRule>,
+    // The keys of environments that a user may say for all projects: none of them decides what executes or what a run costs.
+    #[serde(default)]
+    observability: Option<bool>,
+    #[serde(default)]
+    on_waiting: Vec<String>,
+    #[serde(default, deserialize_with = "config::seconds")]
+    ask_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "config::durability")]
+    durability: Option<Durability>,
+    #[serde(default, deserialize_with = "config::share")]
+    share: Option<Share>,
 }
 
 /// Which runs a user trusts.
@@ -189,6 +203,20 @@ impl User {
         ProjectTrust::new(self.0.config.trusted_projects.clone())
     }
 
+    /// The settings of environments that the user's configuration gives for all projects.
+    #[must_use]
+    pub fn defaults(&self) -> Environment {
+        let config = &self.0.config;
+        Environment {
+            observability: config.observability,
+            on_waiting: config.on_waiting.clone(),
+            ask_timeout: config.ask_timeout,
+            durability: config.durability,
+            share: config.share,
+            ..Environment::default()
+        }
+    }
+
     /// Whether runs that are not signed count as the user's own.
     #[must_use]
     pub fn trusts_unsigned(&self) -> bool {
@@ -260,6 +288,40 @@ impl User {
             None => in_state_dir()?,
         };
         Ok(key.map(|key| self.0.key.get_or_init(|| key).clone()))
+    }
+
+    /// The directory of the user's own configuration, if the environment names one.
+    #[must_use]
+    pub fn config_dir(&self) -> Option<PathBuf> {
+        configuration(&self.0.variables)
+    }
+
+    /// The permissions of the user's configuration, by their keys there.
+    pub(crate) fn permissions(&self) -> [(&'static str, Value); 5] {
+        let config = &self.0.config;
+        let trust = config.trust.map(|RunTrust::Unsigned| "unsigned");
+        let sandbox = match config.sandbox {
+            SandboxMode::Required => "required",
+            SandboxMode::Off => "off",
+            _ => "auto",
+        };
+        [
+            ("allow_key", json!(config.allow_key)),
+            ("approvals", json!(config.approvals)),
+            ("sandbox", json!(sandbox)),
+            ("trust", json!(trust)),
+            ("trusted_projects", json!(config.trusted_projects)),
+        ]
+    }
+
+    /// The directory of the user's state, with the key that signs runs, and the variable that it comes from.
+    pub(crate) fn state_dir_and_variable(&self) -> Option<(PathBuf, Option<&'static str>)> {
+        let variables = &self.0.variables;
+        let named = ["DHENARA_STATE_DIR", "XDG_STATE_HOME"];
+        let variable = named
+            .into_iter()
+            .find(|name| directory(variables, name).is_some());
+        Some((self.state_dir()?, variable))
     }
 
     fn state_dir(&self) -> Option<PathBuf> {

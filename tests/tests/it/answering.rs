@@ -119,7 +119,10 @@ fn the_command_refuses_the_same_and_says_what_there_is() {
       hint: open questions: flow_root.gate (approval_77318581c133)
     "#);
     drop(env.run(&["answer", "last", "--approve"]).expect(0));
-    assert_snapshot!(refused(&["--approve"]), @"error[nothing_to_resume]: there is no run that is not completed");
+    assert_snapshot!(refused(&["--approve"]), @"
+    error[nothing_to_resume]: there is no run that is not completed
+      hint: runs are looked for in `[root]/project/runs`
+    ");
 }
 
 #[test]

@@ -144,6 +144,7 @@ fn where_there_are_no_runs_none_is_the_last() {
     ---- stderr
     error[unknown_run]: there are no runs that can be read
       hint: `dhenara runs list` tells why
+            runs are looked for in `[root]/project/runs`
     ---- exit code 2
     ");
 }

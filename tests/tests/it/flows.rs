@@ -317,7 +317,7 @@ fn runs_are_listed_and_shown() {
     let none = env.unchanged(&["runs", "list"]).expect(0);
     insta::assert_snapshot!(none, @"
     ---- stderr
-    there are no runs yet; `dhenara run agent NAME` makes one
+    there are no runs in `[root]/project/runs`; `dhenara run NAME` makes one
     ---- exit code 0
     ");
     let _ = env.run(&["run", "flow", "hello.yaml"]).expect(0);

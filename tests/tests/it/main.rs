@@ -33,9 +33,11 @@ mod command_ends;
 mod commands;
 mod concurrency;
 mod concurrent_processes;
+mod configuration;
 mod control;
 mod crashes;
 mod damaged;
+mod doctor;
 mod driving;
 mod error_messages;
 mod escapes;
@@ -46,6 +48,7 @@ mod events;
 mod executable_files;
 mod failures;
 mod file_changes;
+mod first_project;
 mod flows;
 #[cfg(unix)]
 #[cfg(unix)]
@@ -117,6 +120,8 @@ mod secrets_in_files;
 mod secrets_of_models;
 mod shell_values;
 mod show_step;
+#[cfg(unix)]
+mod start_page;
 #[cfg(unix)]
 mod static_checks;
 mod stops;

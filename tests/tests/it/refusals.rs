@@ -64,14 +64,14 @@ fn an_agent_that_is_not_there() {
     ");
     insta::assert_snapshot!(env.refused(&["run", "agent", "../greeter"]), @"
     ---- stderr
-    error[agent_name]: the name of the agent: `../greeter` contains '.'; an id is made of letters, digits and `_`
+    error[agent_name]: the name of the definition: `../greeter` contains '.'; an id is made of letters, digits and `_`
     ---- exit code 2
     ");
     let empty = TestEnvironment::new();
     insta::assert_snapshot!(empty.refused(&["run", "agent", "greeter"]), @"
     ---- stderr
     error[unknown_agent]: there is no agent `greeter` in `[root]/project`
-      hint: write it to `agents/greeter/agent.yaml`
+      hint: `dhenara new agent greeter` makes one
     ---- exit code 2
     ");
 }
@@ -95,7 +95,7 @@ fn a_project_that_cannot_be_read() {
     insta::assert_snapshot!(outside.refused(&GREETER), @"
     ---- stderr
     error[project]: `[root]/project` is not a project directory: neither it nor a directory above it holds `.dhenara`
-      hint: name the project by `--project-root DIR`
+      hint: `dhenara init` makes a project here; `--project-root DIR` names another one
     ---- exit code 2
     ");
 }
@@ -429,7 +429,7 @@ fn an_environment_that_is_not_there() {
     );
     insta::assert_snapshot!(refused(&env, &["--env", "offline"]), @"
     ---- stderr
-    [root]/project/.dhenara/config.yaml:1:28: error[unknown_key]: unknown field `casette`, expected one of `run_root`, `budget`, `variables`, `credentials`, `cassette`, `observability`, `on_waiting`, `on_end`, `limits`, `ask_timeout`, `durability`, `share`
+    [root]/project/.dhenara/config.yaml:1:28: error[unknown_key]: unknown key `casette`
       |
     1 | environments: { offline: { casette: tape } }
       |                            ^^^^^^^

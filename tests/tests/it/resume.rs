@@ -114,9 +114,10 @@ fn a_failed_run_goes_on_where_it_failed() {
     assert_eq!(std::fs::read_dir(run.join(".run/attempts")).unwrap().count(), 4);
     let counts = read_json(&run.join("run_summary.json"))["counts"].clone();
     assert_eq!((&counts["completed"], &counts["failed"]), (&json!(8), &json!(0)));
-    insta::assert_snapshot!(env.run(&["resume", "last"]).expect(2), @r"
+    insta::assert_snapshot!(env.run(&["resume", "last"]).expect(2), @"
     ---- stderr
     error[nothing_to_resume]: there is no run that is not completed
+      hint: runs are looked for in `[root]/project/runs`
     ---- exit code 2
     ");
     let id = run.file_name().unwrap().to_str().unwrap();

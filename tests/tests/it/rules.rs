@@ -141,7 +141,7 @@ fn a_rule_of_a_project_does_not_count() {
         "approvals: [{ node: command, decision: allow }]\n",
     );
     let said = env.run(&RUN).expect(2);
-    assert!(said.stderr.contains("unknown field `approvals`"), "{said}");
+    assert!(said.stderr.contains("unknown key `approvals`"), "{said}");
 }
 
 #[test]

@@ -170,12 +170,13 @@ fn a_run_that_died_before_its_first_record_is_listed_as_that() {
         let listed = env.shown(&format!("{listed}"));
         assert!(listed.contains("has no journal with a first record"), "{listed}");
     }
-    assert_snapshot!(env.shown(&env.run(&["runs", "show", "last"]).to_string()), @r#"
+    assert_snapshot!(env.shown(&env.run(&["runs", "show", "last"]).to_string()), @"
     ---- stderr
     error[unknown_run]: there are no runs that can be read
       hint: `dhenara runs list` tells why
+            runs are looked for in `[root]/project/runs`
     ---- exit code 2
-    "#);
+    ");
     let name = run.file_name().unwrap().to_str().unwrap().to_owned();
     let shown = env.run(&["runs", "show", &name]).expect(2);
     assert!(

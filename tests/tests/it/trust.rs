@@ -195,7 +195,7 @@ fn the_user_can_trust_a_project_and_no_one_else_can_for_the_user() {
 
     for (wrong, told) in [
         ("trusted_projects: [project]\n", "which is not absolute"),
-        ("trusted: []\n", "unknown field `trusted`"),
+        ("trusted: []\n", "unknown key `trusted`"),
         ("trusted_projects: [\n", "config.yaml"),
     ] {
         user_config(&env, wrong);

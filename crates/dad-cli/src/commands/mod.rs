@@ -1,9 +1,14 @@
 //! The commands: one file each, with the arguments beside the function.
 
+pub(crate) mod agents;
 pub(crate) mod answer;
 pub(crate) mod cancel;
+pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod each;
+pub(crate) mod init;
 pub(crate) mod models;
+pub(crate) mod new;
 pub(crate) mod render;
 pub(crate) mod rerun;
 pub(crate) mod resume;

@@ -20,7 +20,7 @@ use crate::session::project::driven;
 /// Print the settings of one step as they would be executed, with the origin of each value.
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
-    /// An agent of the project, or a definition file.
+    /// An agent or flow of the project, or a definition file.
     name: String,
     /// The step, by its path or the end of it.
     path: String,

@@ -1,10 +1,10 @@
-//! `dhenara run agent` and `dhenara run flow`.
+//! `dhenara run`, `dhenara run agent` and `dhenara run flow`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use dad_core::{Definition, RunStatus};
+use dad_core::{Definition, DefinitionKind, ElementId, RunStatus};
 use dad_project::{Batch, FoundDefinition, Project, WaitFor};
 use dad_run::RunContextBuilder;
 use dad_runner::Runner;
@@ -36,11 +36,26 @@ pub(crate) struct AgentArgs {
     options: RunOptions,
 }
 
-/// Run a flow file; no project is needed.
+/// Run a flow. A file needs no project.
 #[derive(Debug, Args)]
 pub(crate) struct FlowArgs {
-    /// The file.
+    /// Its file, or the name of `flows/NAME.yaml` or of one built into this program.
+    #[arg(value_name = "NAME|FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+/// The words behind `run` that name no definition.
+pub(crate) const RESERVED: [&str; 4] = ["agent", "flow", "help", "step"];
+
+/// An agent or flow, without the word for its kind.
+#[derive(Debug, Args)]
+pub(crate) struct NamedArgs {
+    /// An agent or flow of the project, or the file of one. One that is called `agent`, `flow`, `help` or `step` needs the long form:
+    /// `run agent step`.
+    #[arg(value_name = "NAME|FILE", required = true)]
+    name: Option<String>,
     #[command(flatten)]
     options: RunOptions,
 }
@@ -102,9 +117,6 @@ impl RunOptions {
 
 impl Execute for AgentArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
-        if self.options.detach {
-            return detach(&app.invoked);
-        }
         let project = app.project(&self.options.place)?;
         let found = project.agent(&self.name)?;
         run(app, project, &found, &self.options)
@@ -117,17 +129,47 @@ impl Execute for AgentArgs {
 
 impl Execute for FlowArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
-        if self.options.detach {
-            return detach(&app.invoked);
-        }
-        let project = app.project_of_flow(&self.file, &self.options.place)?;
+        let options = &self.options;
+        let name = self.file.to_str().filter(|name| is_name(name));
+        let project = match name {
+            Some(name) => app.project_of_name(name, &options.place)?,
+            None => app.project_of(&self.file, &options.place)?,
+        };
         let found = project.flow(&self.file)?;
-        run(app, project, &found, &self.options)
+        run(app, project, &found, options)
     }
 
     fn common(&self) -> CommonOptions {
         self.options.common()
     }
+}
+
+impl Execute for NamedArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        let options = &self.options;
+        let name = self.name.as_deref().unwrap_or_default();
+        if !is_name(name) {
+            let file = Path::new(name);
+            let project = app.project_of(file, &options.place)?;
+            let found = project.definition_in(file)?;
+            return run(app, project, &found, options);
+        }
+        let project = app.project_of_name(name, &options.place)?;
+        let found = match project.kind_of(name)? {
+            DefinitionKind::Agent => project.agent(name)?,
+            DefinitionKind::Flow => project.flow(name)?,
+        };
+        run(app, project, &found, options)
+    }
+
+    fn common(&self) -> CommonOptions {
+        self.options.common()
+    }
+}
+
+/// Whether a text is the name of a definition, and not of a file.
+fn is_name(text: &str) -> bool {
+    ElementId::new(text).is_ok()
 }
 
 fn run(
@@ -136,6 +178,10 @@ fn run(
     found: &FoundDefinition,
     options: &RunOptions,
 ) -> Result<u8, CommandError> {
+    // A definition that cannot be run is refused here.
+    if options.detach {
+        return detach(&app.invoked);
+    }
     show_warnings(&project, found);
     if let Some(file) = &options.each.each {
         let batch = batch_of(file, options)?;

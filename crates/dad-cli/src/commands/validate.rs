@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dad_core::{ElementId, ErrorInfo, HierarchyPath};
+use dad_core::{DefinitionKind, ElementId, ErrorInfo, HierarchyPath};
 use dad_definition::{
     Checked, NodeElement, Problems, Program, check_executable, check_file, compile, mermaid,
 };
@@ -24,7 +24,7 @@ use crate::output::{json, out};
 /// Check definitions without running them: every problem at once, with its place.
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
-    /// An agent of the project or a definition file; all agents of the project if left out.
+    /// An agent or flow of the project, or a definition file; all agents and flows of the project if left out.
     name: Option<String>,
     /// The project; by default the nearest directory upward that holds `.dhenara`.
     #[arg(long, value_name = "DIR")]
@@ -141,7 +141,10 @@ pub(crate) fn find_one(
     let (project, subjects) = subjects(app, Some(name), place)?;
     let found = match subjects.into_iter().next() {
         Some(Subject::File(file, _)) => project.definition_in(&file)?,
-        _ => project.agent(name)?,
+        _ => match project.kind_of(name)? {
+            DefinitionKind::Agent => project.agent(name)?,
+            DefinitionKind::Flow => project.flow(name)?,
+        },
     };
     Ok((project, found))
 }
@@ -158,7 +161,7 @@ fn subjects(app: &App, name: Option<&str>, place: &Place) -> Result<(Project, Ve
             Err(error) if error.info.code == "project" => {}
             project => {
                 let project = project?;
-                let file = project.agent_file(name)?;
+                let file = file_of(&project, name)?;
                 return Ok((project, vec![Subject::File(file, name.to_owned())]));
             }
         }
@@ -169,17 +172,30 @@ fn subjects(app: &App, name: Option<&str>, place: &Place) -> Result<(Project, Ve
     Ok((project, vec![Subject::File(file, name)]))
 }
 
+/// The file of an agent or flow.
+fn file_of(project: &Project, name: &str) -> Result<PathBuf, CommandError> {
+    Ok(match project.kind_of(name)? {
+        DefinitionKind::Flow => project.flow_file(name).unwrap_or_default(),
+        DefinitionKind::Agent => project.agent_file(name)?,
+    })
+}
+
 fn all_subjects(project: Project) -> Result<(Project, Vec<Subject>), CommandError> {
-    let files = project.agents_in_files().into_iter().map(|name| {
+    let agents = project.agents_in_files().into_iter().map(|name| {
         let file = project.agent_file(&name)?;
         Ok(Subject::File(file, name))
     });
-    let mut subjects = files.collect::<Result<Vec<_>, CommandError>>()?;
+    let mut subjects = agents.collect::<Result<Vec<_>, CommandError>>()?;
+    let flows = project.flows_in_files().into_iter();
+    subjects.extend(flows.filter_map(|name| Some(Subject::File(project.flow_file(&name)?, name))));
     subjects.extend((0..project.definitions_built_in().len()).map(Subject::BuiltIn));
     if subjects.is_empty() {
-        let message = format!("there are no agents in `{}`", project.root().display());
-        return Err(CommandError::usage("no_agents", message)
-            .with_hint(format!("name a file: `{}`", program::command("validate FILE"))));
+        let message = format!("there are no agents and flows in `{}`", project.root().display());
+        return Err(CommandError::usage("no_agents", message).with_hint(format!(
+            "name a file: `{}`; `{}` makes an agent",
+            program::command("validate FILE"),
+            program::command("new agent NAME")
+        )));
     }
     Ok((project, subjects))
 }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use dad_core::{Definition, DefinitionKind};
 use dad_project::{Project, ProjectError, User};
 use dad_run::SetupError;
 
 use crate::app::App;
 use crate::error::CommandError;
 use crate::options::{Driving, Place};
+use crate::output::program;
 
 impl App {
     /// The user of this process, whose environment and configuration are read once.
@@ -25,7 +25,7 @@ impl App {
         let user = self.user()?;
         let project = match &place.project_root {
             Some(root) => user.open(root)?,
-            None => user.find(current_dir()?)?,
+            None => user.find(current_dir()?).map_err(not_found)?,
         };
         Ok(self.added_to(project, place))
     }
@@ -54,15 +54,13 @@ impl App {
         Ok(self.added_to(project, place))
     }
 
-    /// The project of a flow: that of its file, or for one that is built in the one around the current directory.
-    pub(crate) fn project_of_flow(&self, flow: &Path, place: &Place) -> Result<Project, CommandError> {
-        let is_built_in = |(name, definition): &(String, Definition)| {
-            Path::new(name) == flow && definition.kind == DefinitionKind::Flow
-        };
-        if self.definitions.iter().any(is_built_in) {
+    /// The project of an agent or flow by its name: the one around the current directory, which may be none if the definition
+    /// is built in.
+    pub(crate) fn project_of_name(&self, name: &str, place: &Place) -> Result<Project, CommandError> {
+        if self.definitions.iter().any(|(known, _)| known == name) {
             self.project_or_here(place)
         } else {
-            self.project_of(flow, place)
+            self.project(place)
         }
     }
 
@@ -76,6 +74,23 @@ impl App {
             Some(subpath) => project.run_root_subpath(subpath),
             None => project,
         }
+    }
+}
+
+/// The error where no project lies around the current directory, with the command that makes one.
+fn not_found(error: ProjectError) -> CommandError {
+    let is_missing = matches!(
+        &error,
+        ProjectError::Run(error) if matches!(error.setup(), Some(SetupError::Project { .. }))
+    );
+    let error = CommandError::from(error);
+    if is_missing {
+        error.with_hint(format!(
+            "`{}` makes a project here; `--project-root DIR` names another one",
+            program::command("init")
+        ))
+    } else {
+        error
     }
 }
 

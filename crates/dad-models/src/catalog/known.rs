@@ -11,7 +11,7 @@ use jiff::tz::Offset;
 
 use super::provider::{self, Provider};
 use super::{ModelCatalog, ModelFacts, data};
-use crate::credentials::environment_variable;
+use crate::credentials::key_variable;
 use crate::error::ModelError;
 
 /// A model that the catalogue knows.
@@ -36,7 +36,7 @@ impl KnownModel {
     /// The environment variable that the provider's key is read from where the credentials file has none.
     #[must_use]
     pub fn key_variable(&self) -> String {
-        environment_variable(&self.provider.name)
+        key_variable(&self.provider.name)
     }
 }
 

@@ -20,7 +20,7 @@ pub use self::known::{KnownModel, ModelWarning};
 use self::provider::with_path;
 pub use self::provider::{Auth, Protocol, Provider};
 use crate::address::{is_local, is_named_by, is_same_server};
-use crate::credentials::environment_variable;
+use crate::credentials::key_variable;
 use crate::error::ModelError;
 use crate::price::Price;
 
@@ -170,7 +170,7 @@ impl ModelCatalog {
         };
         // By certificates of the project, any server could pass for the provider's own.
         let is_own = provider.ca_file.is_none() && provider.is_at_own_address();
-        let variable = environment_variable(&provider.name);
+        let variable = key_variable(&provider.name);
         is_own
             || self.is_placed_by_user(provider)
             || allowed

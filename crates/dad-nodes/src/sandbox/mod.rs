@@ -41,6 +41,23 @@ impl SandboxPolicy {
         }
     }
 
+    /// The user's choice.
+    #[must_use]
+    pub const fn mode(&self) -> SandboxMode {
+        self.mode
+    }
+
+    /// Tries whether a sandbox without further rights can be made here.
+    ///
+    /// # Errors
+    /// `sandbox_unavailable` with the reason and the remedy.
+    pub fn try_out(&self) -> Result<(), NodeError> {
+        let bounds = SandboxBounds::default();
+        let mut mounts = Mounts::of_system(&bounds, &self.hidden);
+        mounts.add_toolchains();
+        self.check(Prefix::new(&bounds, mounts, None)?)
+    }
+
     fn confinement(&self, wanted: Option<&Sandbox>) -> Confinement {
         let wanted = wanted.and_then(Sandbox::bounds);
         match (self.mode, wanted) {

@@ -13,6 +13,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::program;
 use crate::output::summary::command_in;
 use crate::output::{json, out};
 
@@ -133,8 +134,12 @@ impl Execute for ImportArgs {
             runs.import(io::stdin().lock())?
         } else {
             let file = std::fs::File::open(&self.file).map_err(|error| {
-                CommandError::usage("archive", format!("`{}`: {error}", self.file.display()))
-                    .with_hint("`dhenara runs export RUN --tar FILE` makes an archive")
+                CommandError::usage("archive", format!("`{}`: {error}", self.file.display())).with_hint(
+                    format!(
+                        "`{}` makes an archive",
+                        program::command("runs export RUN --tar FILE")
+                    ),
+                )
             })?;
             runs.import(io::BufReader::new(file))?
         };

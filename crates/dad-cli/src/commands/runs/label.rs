@@ -9,6 +9,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::program;
 use crate::output::{json, out};
 
 /// Give a run tags (`+good`) or take them away (`-bad`), and print those that it has then. A tag is no part of the record: it
@@ -41,8 +42,10 @@ impl TagArgs {
                 None => (text.strip_prefix('+').unwrap_or(text), TagChange::Add),
             };
             word.parse().map(change).map_err(|error| {
-                CommandError::usage("tag", format!("{error}"))
-                    .with_hint("write `dhenara runs tag RUN +good -bad`; options stand before the tags")
+                CommandError::usage("tag", format!("{error}")).with_hint(format!(
+                    "write `{}`; options stand before the tags",
+                    program::command("runs tag RUN +good -bad")
+                ))
             })
         };
         self.changes.iter().map(read).collect()

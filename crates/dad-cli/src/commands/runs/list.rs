@@ -18,7 +18,8 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
-use crate::output::summary::{command_in, made_at};
+use crate::output::program;
+use crate::output::summary::{command_in, made_at, place_of};
 use crate::output::table::{Cell, Column, table};
 use crate::output::{json, out};
 
@@ -55,7 +56,8 @@ fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
     let place = &arguments.place;
     let filter = arguments.filter.read(Timestamp::now())?;
     // What is proposed below is never a run of another user.
-    let catalog = app.project_or_here(place)?.own_runs()?;
+    let project = app.project_or_here(place)?;
+    let catalog = project.own_runs()?;
     let (listed, unreadable) = listed(&catalog, &filter, arguments.size)?;
     if arguments.json {
         let runs = listed.iter().map(|(run, bytes)| entry_json(run, *bytes));
@@ -68,7 +70,11 @@ fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
     if listed.is_empty() && !filter.is_everything() {
         print_line("no run fits");
     } else if listed.is_empty() && unreadable.is_empty() {
-        print_line("there are no runs yet; `dhenara run agent NAME` makes one");
+        let run_root = place_of(&project.dirs()?.run_root);
+        print_line(&format!(
+            "there are no runs in `{run_root}`; `{}` makes one",
+            program::command("run NAME")
+        ));
     }
     if !listed.is_empty() {
         let rows: Vec<Vec<Cell>> = listed.iter().map(|(run, bytes)| row(run, *bytes)).collect();

@@ -13,6 +13,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::out;
+use crate::output::program;
 
 /// A run, or a step or component of it.
 #[derive(Debug, Args)]
@@ -87,9 +88,10 @@ impl Execute for OpenArgs {
         let dir = self.target.dir(app)?;
         print_line(&format!("opening {}", dir.display()));
         dad_terminal::open_in_editor(&dir).map_err(|error| {
-            CommandError::usage("editor", error.to_string()).with_hint(
-                "name your editor in `VISUAL` or `EDITOR`; `dhenara runs path` prints the directory",
-            )
+            CommandError::usage("editor", error.to_string()).with_hint(format!(
+                "name your editor in `VISUAL` or `EDITOR`; `{}` prints the directory",
+                program::command("runs path")
+            ))
         })?;
         Ok(exit_code::DONE)
     }

@@ -14,6 +14,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::out;
+use crate::output::program;
 
 /// The options of commands that remove runs.
 #[derive(Clone, Debug, Default, Args)]
@@ -112,7 +113,10 @@ pub(super) fn print(
         for run in &plan.unreadable {
             print_line(&format!("not removed: {}", dad_terminal::printable(&run.reason)));
             let id = run.dir.file_name().unwrap_or_default().to_string_lossy();
-            print_line(&format!("  hint: `dhenara runs rm {id}` removes it anyway"));
+            print_line(&format!(
+                "  hint: `{} {id}` removes it anyway",
+                program::command("runs rm")
+            ));
         }
     }
     for failure in &report.failures {
