@@ -41,6 +41,7 @@ use crate::commands::runs::remove::RemoveArgs;
 use crate::commands::runs::repair::RepairArgs;
 use crate::commands::runs::search::SearchArgs;
 use crate::commands::runs::show::ShowArgs;
+use crate::commands::runs::table::TableArgs;
 use crate::commands::runs::undo::UndoArgs;
 use crate::commands::runs::verify::VerifyArgs;
 use crate::commands::runs::why::WhyArgs;
@@ -138,6 +139,7 @@ enum RunsCommand {
     Tag(TagArgs),
     Note(NoteArgs),
     Search(SearchArgs),
+    Table(TableArgs),
     Graph(GraphArgs),
     Export(ExportArgs),
     Import(ImportArgs),
@@ -191,6 +193,7 @@ impl Command {
             Self::Runs(RunsCommand::Tag(arguments)) => arguments,
             Self::Runs(RunsCommand::Note(arguments)) => arguments,
             Self::Runs(RunsCommand::Search(arguments)) => arguments,
+            Self::Runs(RunsCommand::Table(arguments)) => arguments,
             Self::Runs(RunsCommand::Graph(arguments)) => arguments,
             Self::Runs(RunsCommand::Export(arguments)) => arguments,
             Self::Runs(RunsCommand::Import(arguments)) => arguments,

@@ -294,6 +294,7 @@ impl ProjectError {
                 run,
                 status: RunStatus::Waiting,
             } => Some(NextStep::AnswerOrRemove { run: run.clone() }),
+            Self::NoBatch { .. } => Some(NextStep::other("`run NAME --each FILE` makes a batch")),
             Self::NotDriven { .. } => Some(NextStep::CancelAnother),
             _ => None,
         }

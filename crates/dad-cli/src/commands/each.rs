@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dad_core::{RunStatus, StepStatus, Timestamp, format_duration};
+use dad_core::{RunStatus, Timestamp, format_duration};
 use dad_observability::ObservabilitySettings;
 use dad_project::{Batch, BatchDriving, BatchRow, FoundDefinition, Project, Trial};
 use dad_run::{Durability, RunStop};
@@ -13,6 +13,7 @@ use dad_terminal::{DIM, print_line, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::commands::runs::table::status_of;
 use crate::descriptors::descriptors;
 use crate::error::CommandError;
 use crate::exit_code;
@@ -82,7 +83,9 @@ pub(crate) fn run(
     if as_json {
         json::print(json!({ "batch": batch.name, "trials": trials }))?;
     } else {
-        summary(&trials);
+        for line in summaries(&trials) {
+            print_line(&line);
+        }
     }
     Ok(exit_code_of(&trials))
 }
@@ -92,12 +95,7 @@ fn show(trial: &Trial) {
     if program::is_quiet() {
         return;
     }
-    let status = trial.run.as_ref().map(|run| run.status);
-    let (sign, style) = match status {
-        Some(RunStatus::Completed) if trial.passed() => mark(StepStatus::Completed, false),
-        Some(RunStatus::Waiting) => mark(StepStatus::Waiting, false),
-        _ => mark(StepStatus::Failed, false),
-    };
+    let (sign, style) = mark(status_of(trial), false);
     let took = trial.run.as_ref().map(|run| format_duration(run.duration));
     let paid = trial.usage().cost.and_then(cost);
     let mut line = format!("{style}{sign}{style:#} {}", printable(&label(trial)));
@@ -143,21 +141,44 @@ fn text_of(run: &RunReport) -> String {
     }
 }
 
-/// Counts the runs, and what they cost.
-fn summary(trials: &[Trial]) {
-    let passed = trials.iter().filter(|trial| trial.passed()).count();
-    let waiting = trials.iter().filter(|trial| trial.waits()).count();
-    let failed = trials.len() - passed - waiting;
-    let mut parts = vec![format!("{passed} of {} passed", trials.len())];
+/// The counts and costs of all runs, and of those of each model if there are several.
+pub(crate) fn summaries(trials: &[Trial]) -> Vec<String> {
+    let mut models: Vec<&str> = Vec::new();
+    for model in trials.iter().filter_map(|trial| trial.model.as_deref()) {
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
+    if models.len() < 2 {
+        models.clear();
+    }
+    let of_model = models.into_iter().map(|model| {
+        let own = trials
+            .iter()
+            .filter(|trial| trial.model.as_deref() == Some(model));
+        format!("{}: {}", printable(model), summary(own))
+    });
+    of_model.chain([summary(trials.iter())]).collect()
+}
+
+fn summary<'t>(trials: impl Iterator<Item = &'t Trial>) -> String {
+    let (mut all, mut passed, mut waiting, mut dollars) = (0, 0, 0, 0.0);
+    for trial in trials {
+        all += 1;
+        passed += usize::from(trial.passed());
+        waiting += usize::from(trial.waits());
+        dollars += trial.usage().cost.unwrap_or_default();
+    }
+    let mut parts = vec![format!("{passed} of {all} passed")];
+    let failed = all - passed - waiting;
     if failed > 0 {
         parts.push(format!("{failed} failed"));
     }
     if waiting > 0 {
         parts.push(format!("{waiting} waiting"));
     }
-    let costs = trials.iter().filter_map(|trial| trial.usage().cost);
-    parts.extend(cost(costs.sum()));
-    print_line(&parts.join(", "));
+    parts.extend(cost(dollars));
+    parts.join(", ")
 }
 
 fn exit_code_of(trials: &[Trial]) -> u8 {

@@ -17,6 +17,7 @@ pub(crate) mod search;
 pub(crate) mod select;
 pub(crate) mod show;
 mod show_step;
+pub(crate) mod table;
 pub(crate) mod undo;
 pub(crate) mod verify;
 pub(crate) mod why;
