@@ -166,29 +166,52 @@ fn each_row_is_run_by_each_model_and_repeatedly() {
     );
     assert_eq!(executed(&env), 8);
     let batch = ran["batch"].as_str().unwrap();
-    let again = env.unchanged(&["runs", "table", batch, "--json"]).expect(0).json("cli_run_each");
+    let again = env
+        .unchanged(&["runs", "table", batch, "--json"])
+        .expect(0)
+        .json("cli_run_each");
     assert_eq!(again["trials"].as_array().unwrap().len(), 8);
     let shown = env.unchanged(&["runs", "table", batch]).expect(0);
-    // As wide as its longest time.
-    insta::assert_snapshot!(shown.stdout.replace("   TOOK", "  TOOK").replace("    TOOK", "  TOOK"), @"
-       ROW  MODEL  #   TOOK  OUTPUT
-    ✓  one  a/x       [time]  given
-    ✓  one  a/x    2  [time]  given
-    ✓  one  b/y       [time]  given
-    ✓  one  b/y    2  [time]  given
-    ✓  two  a/x       [time]  own
-    ✓  two  a/x    2  [time]  own
-    ✓  two  b/y       [time]  own
-    ✓  two  b/y    2  [time]  own
+    // Columns are as wide as the longest time.
+    let lines = shown
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    ROW MODEL # TOOK OUTPUT
+    ✓ one a/x [time] given
+    ✓ one a/x 2 [time] given
+    ✓ one b/y [time] given
+    ✓ one b/y 2 [time] given
+    ✓ two a/x [time] own
+    ✓ two a/x 2 [time] own
+    ✓ two b/y [time] own
+    ✓ two b/y 2 [time] own
     a/x: 4 of 4 passed
     b/y: 4 of 4 passed
     8 of 8 passed
-    ---- exit code 0
     ");
-    let field = env.unchanged(&["runs", "table", batch, "--field", "say.outcome.results[0].command"]).expect(0);
+    let field = env
+        .unchanged(&[
+            "runs",
+            "table",
+            batch,
+            "--field",
+            "say.outcome.results[0].command",
+        ])
+        .expect(0);
     assert!(field.stdout.contains("printf %s given"), "{field}");
-    insta::assert_snapshot!(env.unchanged(&["runs", "table", batch, "--field", "say.outcome.results[0].comand"]).expect(2), @"");
-    insta::assert_snapshot!(env.unchanged(&["runs", "table", "nowhere"]).expect(2), @"");
+    insta::assert_snapshot!(env.unchanged(&["runs", "table", batch, "--field", "say.outcome.results[0].comand"]).expect(2), @"
+    ---- stderr
+    error[no_value]: `key_ca23a72eec04e03921b811f8` has no value at `say.outcome.results[0].comand`: it has no `comand`, but `command`
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(env.unchanged(&["runs", "table", "nowhere"]).expect(2), @"
+    ---- stderr
+    error[no_batch]: the batch `[root]/project/runs/nowhere/batch.json` cannot be used: cannot open the directory `[root]/project/runs/nowhere`
+      hint: `run NAME --each FILE` makes a batch
+    ---- exit code 2
+    ");
 }
 
 #[test]

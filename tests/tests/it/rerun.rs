@@ -342,7 +342,7 @@ async fn the_user_may_ask_for_more_or_less() {
     insta::assert_snapshot!(told, @"
     error: the argument '--execute <PATH>' cannot be used with '--entry-point <PATH>'
 
-    Usage: dhenara-under-test run flow --previous-run-id <RUN> --execute <PATH> <FILE>
+    Usage: dhenara-under-test run flow --previous-run-id <RUN> --execute <PATH> <NAME|FILE>
 
     For more information, try '--help'.
     ");
