@@ -73,6 +73,10 @@ async fn prompts_answers_and_output_are_searched() {
 
 #[test]
 fn only_chosen_runs_are_searched_and_damaged_ones_named() {
+    let mut settings = insta::Settings::clone_current();
+    // The length of a file that holds times.
+    settings.add_filter(r"recorded were \d+", "recorded were [number]");
+    let _lengths = settings.bind_to_scope();
     let env = TestEnvironment::new();
     for name in ["one", "two"] {
         let flow = format!(
@@ -106,7 +110,7 @@ fn only_chosen_runs_are_searched_and_damaged_ones_named() {
       one_root.a.outcome.results[0].stdout: needle
       one_root.a.settings.commands[0][1]: needle
     ---- stderr
-    left out: `[root]/project/runs/run_00000000_000000_000002/two_root/a/result.json` is not the file that was recorded: it has 2 bytes, recorded were 825
+    left out: `[root]/project/runs/run_00000000_000000_000002/two_root/a/result.json` is not the file that was recorded: it has 2 bytes, recorded were [number]
     ---- exit code 0
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "search", "two", "--agent", "two"]).expect(0), @"
@@ -115,7 +119,7 @@ fn only_chosen_runs_are_searched_and_damaged_ones_named() {
       two_root.b.outcome.results[0].stdout: two
       two_root.b.settings.commands[0][1]: two
     ---- stderr
-    left out: `[root]/project/runs/run_00000000_000000_000002/two_root/a/result.json` is not the file that was recorded: it has 2 bytes, recorded were 825
+    left out: `[root]/project/runs/run_00000000_000000_000002/two_root/a/result.json` is not the file that was recorded: it has 2 bytes, recorded were [number]
     ---- exit code 0
     ");
 }

@@ -1,8 +1,8 @@
 //! Runs as one file: a tar archive of the run directory, written and read.
 //!
 //! An archive may come from anyone. Reading one makes regular files and directories below one new directory and nothing else, and
-//! no limit of it is set by what the archive says. An imported run counts as another user's, even if the key of this user signed it: the archive may
-//! bring files that the journal does not name.
+//! no limit of it is set by what the archive says. An imported run counts as another user's, even if the key of this user signed
+//! it: the archive may bring files that the journal does not name.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -10,16 +10,15 @@ use std::path::{Component, Path, PathBuf};
 
 use dad_core::{RunId, RunStatus, Timestamp};
 use dad_fs::{Descent, Dir, Durability, EntryKind, is_plain_name};
-use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, EntryType, Header, PaxExtensions};
 
 use crate::clock::random_suffix;
 use crate::document::{Versioned, to_file_text};
 use crate::error::{RunError, SetupError};
-use crate::files::{RunFiles, in_dot_run};
 use crate::format;
 use crate::layout::{DOT_RUN, IMPORTED, INBOX, LEASE, STAGE, TRASH};
 use crate::store::catalog::Catalog;
+use crate::store::imported::Imported;
 use crate::store::verify::Verification;
 use crate::store::view::RunView;
 
@@ -34,7 +33,7 @@ const LONGEST_PATH: u64 = 4096;
 /// No path in an archive has more parts.
 const MOST_PARTS: usize = 256;
 
-/// What stays behind when a run is exported, and what no archive brings: the lock of a process, the work of a step that
+/// The names in `.run` that are not exported, and that no archive brings: the lock of a process, the work of a step that
 /// executes, and messages, which nothing in the journal vouches for.
 const LEFT_OUT: [&str; 4] = [LEASE, STAGE, INBOX, IMPORTED];
 
@@ -48,27 +47,8 @@ pub struct ImportedRun {
     pub dir: PathBuf,
     /// The number of its files.
     pub files: u64,
-    /// What verifying it found.
+    /// The result of verifying it.
     pub verification: Verification,
-}
-
-/// The content of `.run/imported.json`: the run is another user's as long as its journal has no more records.
-#[derive(Serialize, Deserialize)]
-struct Imported {
-    at: Timestamp,
-    records: u64,
-}
-
-/// Whether a run was imported, and no driver of this user has continued it since: that it trusts the run is the first record that
-/// such a driver writes.
-pub(crate) fn is_only_imported(files: &dyn RunFiles, records: u64) -> Result<bool, RunError> {
-    let name = in_dot_run(IMPORTED);
-    let Some(bytes) = files.read_optional(&name)? else {
-        return Ok(false);
-    };
-    // One that cannot be read is no reason to trust the run.
-    let imported = serde_json::from_slice::<Imported>(&bytes).ok();
-    Ok(imported.is_none_or(|imported| records <= imported.records))
 }
 
 impl RunView {
@@ -162,7 +142,13 @@ impl Catalog {
         }
         let view = RunView::open(dir.path()).map_err(|error| match error.setup() {
             Some(SetupError::OriginalSystem(_)) => refused("it holds no run with a journal"),
-            _ => error,
+            // The directory is gone by the time that the message is read.
+            _ => refused(
+                error
+                    .to_info()
+                    .message
+                    .replace(&dir.path().display().to_string(), run_id.as_str()),
+            ),
         })?;
         let records = view.journal_end().records;
         let at = Timestamp::now();

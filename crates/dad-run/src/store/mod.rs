@@ -13,6 +13,7 @@ pub(crate) mod definition_parts;
 pub(crate) mod diff;
 pub(crate) mod filter;
 pub(crate) mod graph;
+pub(crate) mod imported;
 pub(crate) mod inventory;
 pub(crate) mod labels;
 pub(crate) mod lease;

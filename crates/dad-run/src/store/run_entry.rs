@@ -12,7 +12,7 @@ use crate::journal::step_committed::Totals;
 use crate::layout::{DOT_RUN, DOT_TRACE, IMPORTED, JOURNAL, LEASE, METADATA};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
-use crate::store::archive::is_only_imported;
+use crate::store::imported::is_only_imported;
 use crate::store::labels::{Labels, Tag};
 use crate::store::lease;
 use crate::store::original::OriginalFacts;

@@ -26,8 +26,8 @@ use crate::origin::Origin;
 use crate::origin_key::OriginKey;
 use crate::rerun::decide::{FingerprintMatch, is_result};
 use crate::rerun::plan::RerunPlan;
-use crate::store::archive::is_only_imported;
 use crate::store::definition_file::{RecordedDefinition, read_definition};
+use crate::store::imported::is_only_imported;
 use crate::store::lease;
 
 /// A run read from its journal, in one pass.
