@@ -43,7 +43,7 @@ pub const FLOORS: &[(&str, &[&[&str]])] = &[
             &["app"],
             &["session"],
             &["commands"],
-            &["cli"],
+            &["cli", "words"],
         ],
     ),
 ];

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
@@ -255,11 +255,10 @@ impl App {
         };
         program::set_quiet(cli.quiet);
         if let Some(dir) = &cli.directory
-            && let Err(error) = std::env::set_current_dir(dir)
+            && let Err(error) = enter(dir)
         {
-            let message = format!("`-C {}`: the directory cannot be entered: {error}", dir.display());
-            CommandError::usage("directory", message).show();
-            return ExitCode::from(exit_code::USAGE);
+            error.show();
+            return ExitCode::from(error.exit_code);
         }
         let command = cli.command.arguments();
         let common = command.common();
@@ -296,9 +295,21 @@ impl App {
     }
 }
 
+/// Makes a directory the current one: the command works as if it had been started there.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user asks for it, before the command begins"
+)]
+fn enter(dir: &Path) -> Result<(), CommandError> {
+    std::env::set_current_dir(dir).map_err(|error| {
+        let message = format!("`-C {}`: the directory cannot be entered: {error}", dir.display());
+        CommandError::usage("directory", message)
+    })
+}
+
 /// A command line that was read.
 enum Read<'a> {
-    BuiltIn(Cli),
+    BuiltIn(Box<Cli>),
     /// A subcommand of the program, and the words behind its name.
     Own(&'a OwnCommand, Vec<OsString>),
 }
@@ -374,7 +385,7 @@ impl App {
             .subcommand_name()
             .and_then(|name| self.commands.iter().find(|own| own.name == name));
         match own {
-            None => Ok(Read::BuiltIn(Cli::from_arg_matches_mut(&mut matches)?)),
+            None => Ok(Read::BuiltIn(Box::new(Cli::from_arg_matches_mut(&mut matches)?))),
             Some(own) => {
                 let (_, mut given) = matches.remove_subcommand().unzip();
                 let words = given

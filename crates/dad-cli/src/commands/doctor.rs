@@ -67,7 +67,7 @@ impl DoctorArgs {
         let mut diagnosis = project.diagnose();
         for check in &mut diagnosis.checks {
             if let Some(command) = command_for(check) {
-                check.hint = Some(command.to_owned());
+                check.hint = Some(command);
             }
         }
         diagnosis.checks.splice(0..0, [version, found]);

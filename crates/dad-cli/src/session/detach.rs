@@ -1,8 +1,7 @@
 //! Runs in the background: a process of its own drives the run, and says on a pipe which run it has begun.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -23,10 +22,16 @@ const ANNOUNCE: &str = "--announce";
 const DETACH: &str = "--detach";
 
 /// Starts the process of a command line in the background, and prints the run that it has begun. A process that ends before
-/// that has its message printed, and its exit code is taken.
+/// that has its messages printed, and its exit code is taken.
 pub(crate) fn detach((words, dir): &(Vec<OsString>, PathBuf)) -> Result<u8, CommandError> {
-    let mut messages = tempfile::tempfile().map_err(|error| failed(&error))?;
-    let mut child = start(words, dir, &messages).map_err(|error| failed(&error))?;
+    let mut child = start(words, dir).map_err(|error| failed(&error))?;
+    // On a thread of its own: a process that waits for a reader of its messages would never announce a run.
+    let messages = child.stderr.take().map(|mut stderr| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).map(|_| text)
+        })
+    });
     let mut printed = String::new();
     if let Some(stdout) = child.stdout.take() {
         let mut stdout = BufReader::new(stdout);
@@ -43,13 +48,10 @@ pub(crate) fn detach((words, dir): &(Vec<OsString>, PathBuf)) -> Result<u8, Comm
     if !printed.is_empty() {
         out::exact(&printed)?;
     }
-    let mut said = String::new();
-    let read = messages
-        .seek(SeekFrom::Start(0))
-        .and_then(|_| messages.read_to_string(&mut said));
-    read.map_err(|error| failed(&error))?;
-    if !said.is_empty() {
-        print_line(said.trim_end());
+    if let Some(Ok(Ok(text))) = messages.map(std::thread::JoinHandle::join)
+        && !text.is_empty()
+    {
+        print_line(text.trim_end());
     }
     let code = ended.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.unwrap_or(exit_code::FAILED))
@@ -60,7 +62,7 @@ fn is_announcement(line: &str) -> bool {
     serde_json::from_str::<Value>(line).is_ok_and(|line| line["pid"].is_u64())
 }
 
-fn start(words: &[OsString], dir: &Path, messages: &File) -> std::io::Result<Child> {
+fn start(words: &[OsString], dir: &Path) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     let words = words.iter().skip(1);
     command
@@ -74,7 +76,7 @@ fn start(words: &[OsString], dir: &Path, messages: &File) -> std::io::Result<Chi
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(messages.try_clone()?);
+        .stderr(Stdio::piped());
     // Ctrl-C and the end of this terminal are for the processes in the foreground.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

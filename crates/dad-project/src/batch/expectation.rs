@@ -1,4 +1,4 @@
-//! What the output of a run is expected to be.
+//! Expectations of the outputs of runs, and whether they hold.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use dad_template::{Limits, Template, Value as TemplateValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What the output of a run is expected to be; all that is given must hold.
+/// Expectations of the output of a run; all that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

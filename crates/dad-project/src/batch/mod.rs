@@ -41,7 +41,7 @@ pub struct Batch {
     /// The models that every step asks; empty for those of the definition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// How often each row is run with each model, from 1.
+    /// The number of times that each row is run with each model, from 1.
     pub repeat: u32,
 }
 
@@ -235,7 +235,7 @@ impl Batch {
         self
     }
 
-    /// How often each row is run with each model; at least once.
+    /// The number of times that each row is run with each model; at least once.
     #[must_use]
     pub fn repeat(mut self, times: u32) -> Self {
         self.repeat = times.max(1);

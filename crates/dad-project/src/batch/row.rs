@@ -27,7 +27,7 @@ pub struct BatchRow {
     /// The inputs of steps and components, by path.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub inputs: Map<String, Value>,
-    /// What its output is expected to be.
+    /// Expectations of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expectation>,
 }
