@@ -424,6 +424,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_options_of_all_commands_agree() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
     fn words_of_other_tools_are_no_commands_and_mean_commands() {
         let known = Cli::command();
         let find = |words: &[&str]| {
@@ -440,15 +445,5 @@ mod tests {
             assert!(!find(foreign), "`{foreign:?}` is a command");
             assert!(find(meant), "`{meant:?}` is no command");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_options_of_all_commands_agree() {
-        Cli::command().debug_assert();
     }
 }

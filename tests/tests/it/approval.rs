@@ -132,7 +132,7 @@ fn what_is_about_to_happen_is_shown_and_waits() {
         "after\n"
     );
     let part = env.run(&["runs", "show", "last", "part"]).expect(0);
-    assert!(part.stdout.contains("\"deep\": \"hello!\""), "{part}");
+    assert!(part.stdout.contains("  deep: hello!\n"), "{part}");
     // A person who refuses may be asked again later.
     let denied = env.run(&["answer", "last", "--deny", "not today"]).expect(1);
     assert!(

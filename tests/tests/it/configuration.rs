@@ -50,7 +50,7 @@ environments:
       |
     4 |     frobnicate: 1
       |     ^^^^^^^^^^
-      = hint: the keys are run_root, budget, variables, credentials, cassette, observability, on_waiting, limits, ask_timeout, durability, share
+      = hint: the keys are run_root, budget, variables, credentials, cassette, observability, on_waiting, on_end, limits, ask_timeout, durability, share
 
     [root]/project/.dhenara/config.yaml:5:5: error[unknown_key]: unknown key `budgte`
       |

@@ -115,6 +115,7 @@ fn what_cannot_be_drawn_is_refused() {
     ---- stderr
     error[unknown_run]: there are no runs
       hint: `dhenara run agent NAME` makes one
+            runs are looked for in `[root]/project/runs`
     ---- exit code 2
     ");
 }
