@@ -155,9 +155,9 @@ fn what_is_no_tag_is_refused() {
       hint: write `dhenara runs tag RUN +good -bad`; options stand before the tags
     ---- exit code 2
     ");
-    insta::assert_snapshot!(env.refused(&["runs", "tag", "run_1", "+good"]), @"
+    insta::assert_snapshot!(env.refused(&["runs", "tag", "elsewhere", "+good"]), @"
     ---- stderr
-    error[unknown_run]: there is no run `run_1`; did you mean `run_00000000_000000_000002`?
+    error[unknown_run]: there is no run `elsewhere`
       hint: `dhenara runs list` shows the runs there are
     ---- exit code 2
     ");

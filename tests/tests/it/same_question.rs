@@ -217,6 +217,7 @@ fn a_question_about_something_else_is_asked_again_with_the_answer_before() {
     ? f.ask
       not executed: it waits for an answer
       input  not answered yet; asked again because `$hier{look}.outcome.results[0].stdout` differs
+      answer  `dhenara answer rerun_00000000_000000_000003 f.ask`
     ---- exit code 0
     ");
     drop(env.run(&["answer", "last", "--input", &answer("no")]).expect(0));
@@ -364,6 +365,7 @@ fn what_is_asked_for_belongs_to_the_question() {
     ? f.part
       not executed: it waits for an answer
       input  not answered yet; asked again because what is asked for differs
+      answer  `dhenara answer rerun_00000000_000000_000003 f.part`
     ---- exit code 0
     ");
 }
