@@ -1,11 +1,4 @@
 //! `dhenara completions` and `dhenara man`.
-#![cfg_attr(
-    unix,
-    expect(
-        clippy::disallowed_methods,
-        reason = "a test reads the files that the command made"
-    )
-)]
 
 use std::process::{Command, Output};
 
