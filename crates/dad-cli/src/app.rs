@@ -39,6 +39,8 @@ pub struct App {
     pub(crate) name: String,
     /// The command line that is executed, and the directory that it was written in.
     pub(crate) invoked: (Vec<OsString>, PathBuf),
+    /// The commands and options of the program, its own among them, once its command line is read.
+    pub(crate) known: clap::Command,
     pub(crate) nodes: NodeRegistry,
     pub(crate) definitions: Vec<(String, Definition)>,
     pub(crate) handlers: Box<dyn Fn() -> Vec<Handler> + Send + Sync>,
@@ -71,6 +73,7 @@ impl App {
         Self {
             name: program::DEFAULT.to_owned(),
             invoked: (Vec::new(), PathBuf::new()),
+            known: clap::Command::default(),
             nodes: dad_nodes::builtin_nodes(),
             definitions: Vec::new(),
             handlers: Box::new(Vec::new),

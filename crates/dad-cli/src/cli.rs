@@ -18,9 +18,11 @@ use crate::commands::Execute;
 use crate::commands::agents::AgentsArgs;
 use crate::commands::answer::AnswerArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::completions::{self, CompletionsArgs};
 use crate::commands::config::ShowConfigArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::init::InitArgs;
+use crate::commands::man::ManArgs;
 use crate::commands::models::check::CheckArgs as CheckModelArgs;
 use crate::commands::models::list::ListArgs as ListModelsArgs;
 use crate::commands::models::show::ShowArgs as ShowModelArgs;
@@ -98,6 +100,8 @@ enum Command {
     Doctor(DoctorArgs),
     Trust(TrustArgs),
     Schema(SchemaArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +208,8 @@ impl Command {
             Self::Doctor(arguments) => arguments,
             Self::Trust(arguments) => arguments,
             Self::Schema(arguments) => arguments,
+            Self::Completions(arguments) => arguments,
+            Self::Man(arguments) => arguments,
         }
     }
 }
@@ -248,6 +254,7 @@ impl App {
             CommandError::usage("command_name", message).show();
             return ExitCode::from(exit_code::BUG);
         }
+        self.known = self.known();
         let cli = match self.read(words) {
             Ok(Read::BuiltIn(cli)) => cli,
             Ok(Read::Own(command, words)) => return (command.execute)(words),
@@ -306,6 +313,9 @@ fn enter(dir: &Path) -> Result<(), CommandError> {
         CommandError::usage("directory", message)
     })
 }
+
+/// The name of the argument that holds the words behind a subcommand of the program.
+const WORDS: &str = "words";
 
 /// A command line that was read.
 enum Read<'a> {
@@ -366,9 +376,13 @@ impl App {
         }
     }
 
-    fn read(&self, words: &[OsString]) -> Result<Read<'_>, clap::Error> {
-        const WORDS: &str = "words";
-        let mut known = Cli::command().name(self.name.clone());
+    /// The commands and options of the program, its own among them.
+    fn known(&self) -> clap::Command {
+        let mut known = Cli::command()
+            .name(self.name.clone())
+            .mut_subcommand("completions", |command| {
+                command.after_help(completions::setup(&self.name))
+            });
         for own in &self.commands {
             let words = Arg::new(WORDS)
                 .action(ArgAction::Append)
@@ -380,7 +394,11 @@ impl App {
             // Options, help among them, are the program's own.
             known = known.subcommand(command.disable_help_flag(true).arg(words));
         }
-        let mut matches = known.try_get_matches_from(words)?;
+        known
+    }
+
+    fn read(&self, words: &[OsString]) -> Result<Read<'_>, clap::Error> {
+        let mut matches = self.known.clone().try_get_matches_from(words)?;
         let own = matches
             .subcommand_name()
             .and_then(|name| self.commands.iter().find(|own| own.name == name));
@@ -421,7 +439,62 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+    use clap_complete::Shell;
+
     use super::*;
+    use crate::commands::completions::script;
+    use crate::commands::man::pages;
+
+    /// A program of another name with a subcommand of its own.
+    fn tool() -> clap::Command {
+        let app = App::new().name("my-tool");
+        let app = app.command("greet", "Say hello", |_| ExitCode::SUCCESS);
+        app.known()
+    }
+
+    #[test]
+    fn scripts_of_shells_complete_the_commands_of_the_program() {
+        for shell in Shell::value_variants() {
+            let script = script(*shell, tool());
+            for word in [
+                "my-tool",
+                "greet",
+                "answer",
+                "prune",
+                "approve",
+                "run-root-subpath",
+            ] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+            assert!(!script.contains("dhenara "), "{shell}");
+        }
+    }
+
+    #[test]
+    fn every_command_of_the_program_has_a_page() {
+        let pages = pages(tool()).unwrap();
+        let page = |name: &str| {
+            let page = pages.iter().find(|(known, _)| known == name);
+            page.unwrap_or_else(|| panic!("{name} is none of {pages:?}"))
+                .1
+                .as_str()
+        };
+        assert_eq!(pages[0].0, "my-tool.1");
+        for name in ["greet", "answer", "runs", "runs-show", "new-rust"] {
+            let listed = name.replace('-', "\\-");
+            assert!(page(&format!("my-tool-{name}.1")).contains(&listed), "{name}");
+        }
+        let setup = page("my-tool-completions.1");
+        assert!(setup.contains("my\\-tool completions fish | source"), "{setup}");
+        let answer = page("my-tool-answer.1");
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(answer.contains(&format!("\"my-tool {version}\"")), "{answer}");
+        assert!(
+            answer.contains("Agree that the step executes as it is"),
+            "{answer}"
+        );
+    }
 
     #[test]
     fn the_options_of_all_commands_agree() {

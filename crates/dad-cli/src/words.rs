@@ -47,6 +47,7 @@ pub(crate) const TABLE: &[(&[&str], &[&str])] = &[
     (&["verify"], &["runs", "verify"]),
     (&["repair"], &["runs", "repair"]),
     (&["prune"], &["runs", "prune"]),
+    (&["completion"], &["completions"]),
     (&["version"], &["--version"]),
     (&["runs", "ls"], &["runs", "list"]),
     (&["runs", "remove"], &["runs", "rm"]),

@@ -133,7 +133,11 @@ fn a_pipe_in_the_place_of_a_journal_hides_no_other_run() {
     make_pipe(&journal);
     let listed = ends(&env, &["runs", "list"]);
     assert_eq!(listed.code, Some(0), "{listed:?}");
-    assert_eq!(listed.stdout.lines().count(), 2, "one run below the titles: {listed:?}");
+    assert_eq!(
+        listed.stdout.lines().count(),
+        2,
+        "one run below the titles: {listed:?}"
+    );
     assert!(listed.stderr.contains("left out: "), "{listed:?}");
     env.is_checked();
 }

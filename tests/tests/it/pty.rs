@@ -27,7 +27,7 @@ pub(crate) const CTRL_C: &str = "\x03";
 pub(crate) const CTRL_D: &str = "\x04";
 pub(crate) const CTRL_G: &str = "\x07";
 
-/// A program and the terminal it runs at. Standard output is no part of the terminal.
+/// A program and the terminal it runs at.
 pub(crate) struct Terminal<'a> {
     env: &'a TestEnvironment,
     pty: Arc<Pty>,
@@ -38,6 +38,7 @@ pub(crate) struct Terminal<'a> {
 
 /// The end of a program at a terminal.
 pub(crate) struct AtEnd {
+    /// Standard output, where it is no part of the terminal.
     pub(crate) stdout: String,
     /// `exit status: 0`, or the signal.
     pub(crate) status: String,
@@ -64,10 +65,28 @@ impl TestEnvironment {
         args: &[&str],
         environment: &[(&str, &str)],
     ) -> Terminal<'_> {
+        let command = Command::new(program).args(args).stdout(Stdio::piped());
+        self.start_at_terminal(WIDTH, environment, command)
+    }
+
+    /// The screen of a terminal of so many columns, at most 100, on which `dhenara` has shown its result.
+    pub(crate) fn result_at_terminal(&self, columns: u16, args: &[&str]) -> String {
+        let program = env!("CARGO_BIN_EXE_dhenara-under-test");
+        let terminal = self.start_at_terminal(columns, &[], Command::new(program).args(args));
+        let AtEnd { status, screen, .. } = terminal.ends();
+        assert_eq!(status, "exit status: 0", "{screen}");
+        screen
+    }
+
+    fn start_at_terminal(
+        &self,
+        columns: u16,
+        environment: &[(&str, &str)],
+        command: Command,
+    ) -> Terminal<'_> {
         let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(40, WIDTH)).unwrap();
-        let child = Command::new(program)
-            .args(args)
+        pty.resize(Size::new(40, columns)).unwrap();
+        let child = command
             .current_dir(self.project())
             .env_clear()
             .env("HOME", self.path("home"))
@@ -76,12 +95,11 @@ impl TestEnvironment {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TERM", "xterm-256color")
             .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
             .spawn(pts)
             .unwrap();
         let pty = Arc::new(pty);
         let size = |number| NonZeroU16::new(number).unwrap();
-        let shown = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(WIDTH), 0)));
+        let shown = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(columns), 0)));
         let reader = std::thread::spawn({
             let (pty, shown) = (Arc::clone(&pty), Arc::clone(&shown));
             move || read_all(&pty, &shown)
@@ -191,12 +209,9 @@ impl Terminal<'_> {
             std::thread::sleep(Duration::from_millis(20));
         };
         let mut stdout = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut stdout)
-            .unwrap();
+        if let Some(mut piped) = self.child.stdout.take() {
+            piped.read_to_string(&mut stdout).unwrap();
+        }
         self.reader.take().unwrap().join().unwrap();
         assert!(
             self.is_as_before(),

@@ -45,6 +45,71 @@ fn of_many_iterations_those_are_shown_that_say_something() {
     assert!(!all.stdout.contains('…'));
 }
 
+const NARROW: &str = r#"schema_version: 1
+kind: flow
+elements:
+  - { node: a_step_with_a_long_name, type: command, settings: { commands: [[echo, first]] } }
+  - subflow: prepare_the_release_notes
+    elements:
+      - { node: fails, type: command, settings: { commands: [["sh", "-c", "echo no room is left >&2; exit 3"]] } }
+"#;
+
+/// The screen with a run; the place of the run is of another length on each machine.
+#[cfg(unix)]
+fn screen(env: &TestEnvironment, columns: u16) -> String {
+    let screen = env.result_at_terminal(columns, &["runs", "show", "last"]);
+    let mut in_place = false;
+    let lines = screen.lines().filter(|line| {
+        in_place = line.starts_with("  artifacts") || (in_place && !line.starts_with("  next"));
+        !in_place
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_fits_a_narrow_terminal() {
+    let env = TestEnvironment::new();
+    env.write("narrow.yaml", NARROW);
+    let _ = env.run(&["run", "flow", "narrow.yaml"]).expect(1);
+    let _ = env
+        .run(&["run", "flow", "narrow.yaml", "--previous-run-id", "last"])
+        .expect(1);
+    insta::assert_snapshot!(screen(&env, 60), @"
+    rerun_00000000_000000_000002  failed
+      from      run_00000000_000000_000001
+      error     narrow_root.prepare_the_release_notes.fails:
+                `sh -c 'echo no room is left >&2; exit 3'` ended
+                with exit code 3: no room is left
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     1 completed (1 reused), 1 failed
+      size      10 files, [size]
+      next      dhenara resume rerun_00000000_000000_000002
+      narrow_root  failed
+        ↺ a_step_with_a_long_name  from
+            run_00000000_000000_000001  1 command
+        prepare_the_release_notes  failed
+          ✗ fails                 [time]  failed  1 command
+              `sh -c 'echo no room is left >&2; exit 3'` ended
+              with exit code 3: no room is left
+    ");
+    insta::assert_snapshot!(screen(&env, 100), @"
+    rerun_00000000_000000_000002  failed
+      from      run_00000000_000000_000001
+      error     narrow_root.prepare_the_release_notes.fails: `sh -c 'echo no room is left >&2; exit 3'`
+                ended with exit code 3: no room is left
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     1 completed (1 reused), 1 failed
+      size      10 files, [size]
+      next      dhenara resume rerun_00000000_000000_000002
+      narrow_root  failed
+        ↺ a_step_with_a_long_name       from run_00000000_000000_000001  1 command
+        prepare_the_release_notes  failed
+          ✗ fails                         [time]  failed  1 command
+              `sh -c 'echo no room is left >&2; exit 3'` ended with exit code 3: no room is left
+    ");
+}
+
 #[test]
 fn a_run_is_shown_from_its_journal_alone() {
     let env = TestEnvironment::new();

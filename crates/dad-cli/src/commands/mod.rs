@@ -3,10 +3,12 @@
 pub(crate) mod agents;
 pub(crate) mod answer;
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod each;
 pub(crate) mod init;
+pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod new;
 pub(crate) mod render;

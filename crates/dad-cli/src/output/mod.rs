@@ -1,6 +1,7 @@
 //! The output of the command: documents and lines on standard output, summaries and hints on standard error.
 
 pub(crate) mod change;
+pub(crate) mod fold;
 pub(crate) mod hint;
 pub(crate) mod json;
 pub(crate) mod out;

@@ -1,11 +1,12 @@
 //! The tree of a run as lines. Of a loop with many iterations only the first, the last and those that did not complete are shown.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 use dad_core::{HierarchyPath, Segment, StepStatus};
 use dad_run::{RunView, ViewEntry};
 use dad_terminal::{DIM, internal::count, internal::path_indent};
+
+use crate::output::fold::fold;
 
 /// The most iterations of a loop of which all are shown.
 const FEW: usize = 12;
@@ -29,18 +30,18 @@ pub(crate) struct Gap {
     not_completed: u64,
 }
 
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Gap {
+    /// The line of the gap, on a screen of a width.
+    pub(crate) fn line(&self, width: Option<usize>) -> String {
         let iterations = count(self.iterations, "more iteration");
         let how = match self.not_completed {
             0 => "all completed".to_owned(),
             not => format!("{not} of them not completed"),
         };
-        write!(
-            f,
-            "  {}{DIM}… {iterations}, {how}; `--all` shows them{DIM:#}",
-            self.indent
-        )
+        let text = format!("… {iterations}, {how}; `--all` shows them");
+        let column = self.indent.len() + 2;
+        let text = fold(&text, column, column + 2, width);
+        format!("  {}{DIM}{text}{DIM:#}", self.indent)
     }
 }
 

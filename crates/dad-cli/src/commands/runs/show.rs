@@ -12,7 +12,7 @@ use dad_run::{Labels, OpenQuestion, OriginalRun, QuestionKind, RunView, StepComm
 use dad_terminal::{
     BOLD, DIM,
     internal::{count, mark, path_indent, path_name, run_style, waits_for},
-    printable,
+    output_width, printable,
 };
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -25,13 +25,16 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::fold::fold;
 use crate::output::hint::Hint;
-use crate::output::summary::{aligned, command_in, error_at, made_at, paid};
+use crate::output::summary::{command_in, error_at, made_at, paid};
 use crate::output::tree::{self, Line};
 use crate::output::{json, out};
 
 /// The width of a step's summary in the tree.
 const SUMMARY: usize = 70;
+/// The width of the column of names in the tree; it is at most a third of the screen.
+const NAME: usize = 28;
 
 /// Show a run, or one of its steps: its prompt, answers, calls of tools, output and changes of files.
 #[derive(Debug, Args)]
@@ -103,6 +106,7 @@ fn run(view: &RunView, arguments: &ShowArgs) -> Result<(), CommandError> {
         out::document(&run_json(view))?;
         return Ok(());
     }
+    let width = output_width();
     let mut text = String::new();
     let mut print = |line: &str| {
         text += line;
@@ -116,7 +120,7 @@ fn run(view: &RunView, arguments: &ShowArgs) -> Result<(), CommandError> {
     for (name, value) in rows(view, &arguments.place)? {
         print(&format!(
             "  {DIM}{name:<9}{DIM:#} {}",
-            aligned(&printable(&value), 12)
+            fold(&printable(&value), 12, 12, width)
         ));
     }
     if view.torn {
@@ -125,8 +129,8 @@ fn run(view: &RunView, arguments: &ShowArgs) -> Result<(), CommandError> {
     let is_driven = view.status == RunStatus::Running;
     for line in tree::lines(view, arguments.all) {
         print(&match line {
-            Line::Entry(path, entry) => entry_line(path, entry, is_driven),
-            Line::Gap(gap) => gap.to_string(),
+            Line::Entry(path, entry) => entry_line(path, entry, is_driven, width),
+            Line::Gap(gap) => gap.line(width),
         });
     }
     out::lines(&text)?;
@@ -210,41 +214,52 @@ fn size(view: &RunView) -> Result<(u64, u64), CommandError> {
     Ok((files, bytes))
 }
 
-fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> String {
+fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool, width: Option<usize>) -> String {
+    let (sign, text) = match entry {
+        ViewEntry::Component { status, error, .. } => {
+            let text = match status {
+                StepStatus::Completed => String::new(),
+                // No process drives the run any more.
+                StepStatus::Running if !is_driven => "did not end".to_owned(),
+                status => {
+                    let error = error.as_ref().and_then(|error| own_error(path, error));
+                    let error = error.map_or(String::new(), |error| format!("  {error}"));
+                    format!("{status}{error}")
+                }
+            };
+            return component_line(path, &text, width);
+        }
+        ViewEntry::Waiting { kind, .. } => (
+            Some(mark(StepStatus::Waiting, false)),
+            waits_for(*kind).to_owned(),
+        ),
+        ViewEntry::Running { attempt, .. } => {
+            let word = if is_driven { "running" } else { "did not end" };
+            let text = format!("{word}, attempt {attempt}");
+            (Some(mark(StepStatus::Running, false)), text)
+        }
+        ViewEntry::Step(step) => (Some(mark(step.status, step.is_taken())), details(step, SUMMARY)),
+        other => (None, other.status().to_string()),
+    };
+    let indent = format!("  {}", path_indent(path));
+    let names = width.map_or(NAME, |width| NAME.min(width / 3));
+    let head = format!("{:<names$}  ", path_name(path));
+    let sign_width = if sign.is_some() { 2 } else { 0 };
+    let sign = sign.map_or(String::new(), |(sign, style)| format!("{style}{sign}{style:#} "));
+    let column = indent.len() + sign_width + head.chars().count();
+    let text = fold(&text, column, indent.len() + 4, width);
+    format!("{indent}{sign}{head}{DIM}{text}{DIM:#}")
+}
+
+fn component_line(path: &HierarchyPath, text: &str, width: Option<usize>) -> String {
     let indent = format!("  {}", path_indent(path));
     let name = path_name(path);
-    match entry {
-        ViewEntry::Component { status, error, .. } => match status {
-            StepStatus::Completed => format!("{indent}{BOLD}{name}{BOLD:#}"),
-            // No process drives the run any more.
-            StepStatus::Running if !is_driven => {
-                format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}did not end{DIM:#}")
-            }
-            status => {
-                let error = error.as_ref().and_then(|error| own_error(path, error));
-                let error = error.map_or(String::new(), |error| format!("  {error}"));
-                format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{error}{DIM:#}")
-            }
-        },
-        ViewEntry::Waiting { kind, .. } => {
-            let (sign, style) = mark(StepStatus::Waiting, false);
-            let what = waits_for(*kind);
-            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}{what}{DIM:#}")
-        }
-        ViewEntry::Running { attempt, .. } => {
-            let (sign, style) = mark(StepStatus::Running, false);
-            let word = if is_driven { "running" } else { "did not end" };
-            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}{word}, attempt {attempt}{DIM:#}")
-        }
-        ViewEntry::Step(step) => {
-            let (sign, style) = mark(step.status, step.is_taken());
-            format!(
-                "{indent}{style}{sign}{style:#} {name:<28}  {DIM}{}{DIM:#}",
-                details(step, SUMMARY)
-            )
-        }
-        other => format!("{indent}{name:<28}  {DIM}{}{DIM:#}", other.status()),
+    if text.is_empty() {
+        return format!("{indent}{BOLD}{name}{BOLD:#}");
     }
+    let column = indent.len() + name.chars().count() + 2;
+    let text = fold(text, column, indent.len() + 4, width);
+    format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{text}{DIM:#}")
 }
 
 /// The error of the component itself; the error of an element is shown with the element.
