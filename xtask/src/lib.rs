@@ -1,7 +1,8 @@
 //! Developer tasks, started with `cargo xtask`.
 //!
 //! The checks are plain functions over data, so that their tests can show that they fail where they should:
-//! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`api`] records the
+//! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository, [`book::check`]
+//! over its pages. [`api`] records the
 //! public interface of the published crates. [`ci`] is
 //! everything that continuous integration does, [`bench`](mod@bench)
 //! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions. [`models`] makes the
@@ -11,6 +12,7 @@
 
 pub mod api;
 pub mod bench;
+pub mod book;
 pub mod ci;
 pub mod clients;
 pub mod floors;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::process::Command;
 use std::{fs, io};
 
+use crate::book;
 use crate::process::{TaskError, output};
 use crate::workspace_root;
 
@@ -101,12 +102,14 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks this repository.
+/// Checks this repository, and the [links of its pages](book).
 ///
 /// # Errors
 /// If its files cannot be read or break a rule.
 pub fn run() -> Result<(), TaskError> {
-    let findings = check(&files()?);
+    let files = files()?;
+    let mut findings = check(&files);
+    findings.extend(book::check(&files));
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }
