@@ -6,9 +6,9 @@ use std::fmt;
 use std::process::Command;
 use std::{fs, io};
 
-use crate::book;
 use crate::process::{TaskError, output};
 use crate::workspace_root;
+use crate::{book, errors};
 
 /// The most lines of a source file before its tests.
 ///
@@ -60,7 +60,7 @@ const MACHINE_PATHS: &[&str] = &[
 
 /// The source files that read the environment of the process: of its user one, of what describes the terminal and the editor
 /// two, and those that pass it on to children, or find what git, as their child, would find by it.
-const READS_ENVIRONMENT: &[&str] = &[
+pub const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-project/src/user.rs",
     "crates/dad-terminal/src/screen.rs",
     "crates/dad-terminal/src/prompt/editor.rs",
@@ -110,6 +110,7 @@ pub fn run() -> Result<(), TaskError> {
     let files = files()?;
     let mut findings = check(&files);
     findings.extend(book::check(&files));
+    findings.extend(errors::check(&files));
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }
