@@ -447,3 +447,13 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_of_all_commands_agree() {
+        Cli::command().debug_assert();
+    }
+}

@@ -353,7 +353,7 @@ fn words_of_other_tools_get_the_command_as_a_tip() {
 
       tip: use `dhenara agents`
 
-    Usage: dhenara-under-test <COMMAND>
+    Usage: dhenara-under-test [OPTIONS] <COMMAND>
 
     For more information, try '--help'.
     ---- exit code 2

@@ -57,7 +57,7 @@ struct AnswerOptions {
     #[arg(long, requires = "approve")]
     for_run: bool,
     /// Only record the answer, without resuming the run.
-    #[arg(long, conflicts_with_all = ["model", "replay", "budget"])]
+    #[arg(long, conflicts_with_all = ["models", "replay", "budget"])]
     no_resume: bool,
     /// Answer and resume a run that is not signed with your key: you trust what it would execute.
     #[arg(long)]
