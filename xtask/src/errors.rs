@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprCall, ExprStruct, ImplItemFn, ItemConst, ItemMod, Lit, LitStr};
+use syn::{Attribute, Expr, ExprCall, ExprStruct, ImplItemFn, ItemConst, ItemMod, Lit, LitStr, Macro, Token};
 
 use crate::tidy::{Finding, READS_ENVIRONMENT, SourceFile};
 
@@ -20,8 +21,12 @@ const WITH_CODE: &[&str] = &[
     "ErrorInfo",
     "NodeError",
     "Problem",
+    "Self",
     "SettingsProblem",
 ];
+
+/// Functions that make such an error of a code.
+const MAKERS: &[&str] = &["problem", "refusal", "refused"];
 
 /// The headings of the page, each above a table of one kind of names.
 const SECTIONS: [&str; 3] = ["## Exit codes", "## Error codes", "## Environment variables"];
@@ -79,8 +84,8 @@ impl Names {
     fn of(files: &[SourceFile]) -> Self {
         let mut names = Self::default();
         let is_source = |file: &&SourceFile| {
-            let is_test = file.path.contains("/tests/") || file.path.ends_with("tests.rs");
-            file.path.starts_with("crates/") && file.path.contains("/src/") && !is_test
+            let is_rust = file.path.starts_with("crates/") && file.path.ends_with(".rs");
+            is_rust && file.path.contains("/src/") && !is_test(file, files)
         };
         for file in files.iter().filter(is_source) {
             // `cargo xtask layers` reports a file that cannot be parsed.
@@ -148,6 +153,13 @@ impl<'ast> Visit<'ast> for Names {
         }
     }
 
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        let arguments = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
+        for argument in arguments.iter().flatten() {
+            self.visit_expr(argument);
+        }
+    }
+
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
         if let Expr::Path(function) = &*call.func {
             let mut names = function
@@ -156,14 +168,15 @@ impl<'ast> Visit<'ast> for Names {
                 .iter()
                 .rev()
                 .map(|part| part.ident.to_string());
-            let makes = names
-                .next()
-                .is_some_and(|name| ["new", "usage", "from_error"].contains(&name.as_str()));
-            if makes
-                && names
-                    .next()
-                    .is_some_and(|name| WITH_CODE.contains(&name.as_str()))
-            {
+            let function = names.next().unwrap_or_default();
+            let makes = match names.next() {
+                Some(name) => {
+                    ["new", "usage", "from_error"].contains(&function.as_str())
+                        && WITH_CODE.contains(&name.as_str())
+                }
+                None => MAKERS.contains(&function.as_str()),
+            };
+            if makes && !call.args.is_empty() {
                 // The code comes after the place, where there is one, and before the message.
                 let given = call.args.iter().take(call.args.len() - 1).last();
                 if let Some(Lit::Str(code)) = given.and_then(literal) {
@@ -185,6 +198,21 @@ impl<'ast> Visit<'ast> for Names {
     }
 }
 
+/// Whether a file is a module that only tests have.
+fn is_test(file: &SourceFile, files: &[SourceFile]) -> bool {
+    let (Some((dir, name)), Some((krate, _))) = (file.path.rsplit_once('/'), file.path.split_once("/src/"))
+    else {
+        return false;
+    };
+    let declared = format!("#[cfg(test)]\nmod {};", name.trim_end_matches(".rs"));
+    let above = dir.rsplit_once('/').map_or(dir, |(above, _)| above);
+    let is_above = |path: &str| path.starts_with(krate) && path.starts_with(above);
+    dir.contains("/tests")
+        || files
+            .iter()
+            .any(|file| is_above(&file.path) && file.text.contains(&declared))
+}
+
 fn literal(expression: &Expr) -> Option<&Lit> {
     match expression {
         Expr::Lit(literal) => Some(&literal.lit),
@@ -200,7 +228,7 @@ mod tests {
     #[track_caller]
     fn check_page(page: &str, expected: &[&str]) {
         let error = "impl E { fn code(&self) -> &str { match self { Self::A => \"first\" } } }\n\
-                     fn f() { NodeError::new(\"second\", \"message\"); P { code: \"third\" }; }\n\
+                     fn f() { NodeError::new(\"second\", \"message\"); vec![P { code: \"third\" }]; }\n\
                      #[cfg(test)] mod tests { fn f() { NodeError::new(\"tested\", \"message\"); } }\n";
         let sources = [
             (PAGE, page),
