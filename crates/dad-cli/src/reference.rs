@@ -67,7 +67,9 @@ fn written(arg: &Arg) -> String {
 /// The help of an argument, with the values that it takes and its default.
 fn meaning(arg: &Arg) -> String {
     let help = arg.get_long_help().or(arg.get_help());
-    let mut text = help.map(ToString::to_string).unwrap_or_default();
+    let help = help.map(ToString::to_string).unwrap_or_default();
+    // Clap leaves out the last full stop.
+    let mut text = format!("{}.", help.trim_end().trim_end_matches('.'));
     if !arg.get_action().takes_values() {
         return text;
     }
