@@ -446,11 +446,6 @@ mod tests {
             assert!(find(meant), "`{meant:?}` is no command");
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn the_options_of_all_commands_agree() {
