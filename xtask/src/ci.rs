@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{api, clients, layers, packages, profile, release, third_party, tidy};
+use crate::{api, clients, layers, packages, profile, reference, release, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     ("documentation", documentation),
     ("public interface", public_interface),
     ("tests", tests),
+    ("reference", reference),
     ("each library alone", each_library_alone),
     ("features", features),
     ("packages", packages::run),
@@ -92,6 +93,11 @@ fn documentation() -> Result<(), TaskError> {
 /// The public interface of the published crates is the recorded one.
 fn public_interface() -> Result<(), TaskError> {
     api::run(&[])
+}
+
+/// The page of the commands is what the command describes. After the tests, which have built it.
+fn reference() -> Result<(), TaskError> {
+    reference::run(&[])
 }
 
 /// Unit tests, integration tests, the tests of whole runs, and the examples in the documentation.

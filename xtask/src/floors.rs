@@ -44,6 +44,7 @@ pub const FLOORS: &[(&str, &[&[&str]])] = &[
             &["session"],
             &["commands"],
             &["cli", "words"],
+            &["reference"],
         ],
     ),
 ];

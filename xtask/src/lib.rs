@@ -1,18 +1,22 @@
 //! Developer tasks, started with `cargo xtask`.
 //!
 //! The checks are plain functions over data, so that their tests can show that they fail where they should:
-//! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`api`] records the
+//! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository, [`book::check`]
+//! and [`errors::check`] over its pages. [`api`] records the
 //! public interface of the published crates. [`ci`] is
 //! everything that continuous integration does, [`bench`](mod@bench)
 //! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions. [`models`] makes the
-//! facts about models that `dad-models` is built with, [`packages`] tries the published crates from outside, [`release`] checks
+//! facts about models that `dad-models` is built with, [`reference`] the page of
+//! the commands, [`packages`] tries the published crates from outside, [`release`] checks
 //! everything that a release needs, and [`third_party`] drives the client of models against servers that
 //! others wrote.
 
 pub mod api;
 pub mod bench;
+pub mod book;
 pub mod ci;
 pub mod clients;
+pub mod errors;
 pub mod floors;
 pub mod imports;
 pub mod layers;
@@ -21,6 +25,7 @@ pub mod packages;
 pub mod process;
 pub mod profile;
 mod python;
+pub mod reference;
 pub mod release;
 pub mod third_party;
 pub mod tidy;

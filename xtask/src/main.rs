@@ -8,7 +8,9 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{api, bench, ci, clients, layers, models, packages, profile, release, third_party, tidy};
+use xtask::{
+    api, bench, ci, clients, layers, models, packages, profile, reference, release, third_party, tidy,
+};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
@@ -47,6 +49,8 @@ Developer tasks. Usage: cargo xtask TASK
   profile [NAMES]  instructions and system calls of fixed scenarios, with the change since they were recorded
                    --release          of programs that are built for release (default: as the tests are)
                    --record           writes the figures to xtask/profile.json
+  reference        the page of the commands, docs/reference/command-line.md, against the command itself
+                   --update           writes the page
   release          everything that a release needs, then the commands that publish it; it publishes nothing
 ";
 
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         ["models", options @ ..] => models::run(options),
         ["packages"] => packages::run(),
         ["profile", options @ ..] => profile::run(options),
+        ["reference", options @ ..] => reference::run(options),
         ["release"] => release::run(),
         _ => {
             eprint!("{HELP}");

@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use crate::process::{TaskError, output};
 use crate::workspace_root;
+use crate::{book, errors};
 
 /// The most lines of a source file before its tests.
 ///
@@ -59,7 +60,7 @@ const MACHINE_PATHS: &[&str] = &[
 
 /// The source files that read the environment of the process: of its user one, of what describes the terminal and the editor
 /// two, and those that pass it on to children, or find what git, as their child, would find by it.
-const READS_ENVIRONMENT: &[&str] = &[
+pub const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-project/src/user.rs",
     "crates/dad-terminal/src/screen.rs",
     "crates/dad-terminal/src/prompt/editor.rs",
@@ -101,12 +102,15 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks this repository.
+/// Checks this repository, and the [links of its pages](book).
 ///
 /// # Errors
 /// If its files cannot be read or break a rule.
 pub fn run() -> Result<(), TaskError> {
-    let findings = check(&files()?);
+    let files = files()?;
+    let mut findings = check(&files);
+    findings.extend(book::check(&files));
+    findings.extend(errors::check(&files));
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }

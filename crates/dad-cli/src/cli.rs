@@ -431,6 +431,11 @@ fn show_usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// The commands, their arguments and their help.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The `dhenara` command without additions.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -19,9 +19,11 @@ pub mod exit_code;
 mod logging;
 mod options;
 mod output;
+mod reference;
 mod session;
 mod signals;
 mod words;
 
 pub use app::App;
 pub use cli::main;
+pub use reference::reference;
