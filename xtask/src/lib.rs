@@ -6,7 +6,7 @@
 //! public interface of the published crates. [`ci`] is
 //! everything that continuous integration does, [`bench`](mod@bench)
 //! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions. [`models`] makes the
-//! facts about models that `dad-models` is built with, [`reference`] the page of
+//! facts about models that `dad-models` is built with, [`mod@reference`] the page of
 //! the commands, [`packages`] tries the published crates from outside, [`release`] checks
 //! everything that a release needs, and [`third_party`] drives the client of models against servers that
 //! others wrote.
