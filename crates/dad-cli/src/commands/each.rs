@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dad_core::{RunStatus, Timestamp, format_duration};
-use dad_observability::ObservabilitySettings;
+use dad_core::{RunStatus, StepStatus, Timestamp, format_duration};
 use dad_project::{Batch, BatchDriving, BatchRow, FoundDefinition, Project, Trial};
 use dad_run::{Durability, RunStop};
 use dad_runner::RunReport;
@@ -13,13 +12,12 @@ use dad_terminal::{DIM, print_line, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::runs::table::status_of;
 use crate::descriptors::descriptors;
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::output::summary::error_at;
 use crate::output::{json, program};
-use crate::session::drive::{runtime, unheard};
+use crate::session::drive::{equipped, runtime, unheard};
 use crate::session::inputs::read_text;
 use crate::signals::{Signals, stop_on_signal};
 
@@ -40,24 +38,18 @@ pub(crate) fn new_name() -> String {
 /// The way in which the runs of a batch are driven: no prompt asks, because several would at once.
 pub(crate) fn driving<'a>(
     app: &'a App,
-    project: &Project,
+    project: &'a Project,
     max_concurrency: usize,
     durability: Option<Durability>,
 ) -> BatchDriving<'a> {
     let descriptors = Arc::new(descriptors());
-    let is_observed = project.settings().observability.unwrap_or(true);
     BatchDriving::new(max_concurrency).context(move |context| {
-        let mut context = app
-            .changed(context)
-            .interactive(false)
-            .resource(Arc::clone(&descriptors));
-        if let Some(durability) = durability {
-            context = context.durability(durability);
+        let context = app.changed(context).interactive(false);
+        let context = equipped(context, project.settings(), &descriptors);
+        match durability {
+            Some(durability) => context.durability(durability),
+            None => context,
         }
-        if is_observed {
-            context = context.observability_settings(ObservabilitySettings::default());
-        }
-        context
     })
 }
 
@@ -104,6 +96,17 @@ fn show(trial: &Trial) {
         line += &format!("  {DIM}{}{DIM:#}", figures.join(", "));
     }
     print_line(&format!("{line}  {}", printable(&one_line(&outcome(trial), 100))));
+}
+
+/// The status that a trial is shown with.
+pub(crate) fn status_of(trial: &Trial) -> StepStatus {
+    if trial.passed() {
+        StepStatus::Completed
+    } else if trial.waits() {
+        StepStatus::Waiting
+    } else {
+        StepStatus::Failed
+    }
 }
 
 /// The row of a trial, with its model and repetition.
@@ -182,9 +185,10 @@ fn summary<'t>(trials: impl Iterator<Item = &'t Trial>) -> String {
 }
 
 fn exit_code_of(trials: &[Trial]) -> u8 {
-    if trials.iter().any(|trial| !trial.passed() && !trial.waits()) {
+    let has = |status| trials.iter().any(|trial| status_of(trial) == status);
+    if has(StepStatus::Failed) {
         exit_code::FAILED
-    } else if trials.iter().any(Trial::waits) {
+    } else if has(StepStatus::Waiting) {
         exit_code::WAITING
     } else {
         exit_code::DONE

@@ -19,6 +19,31 @@ pub(crate) struct Column {
     pub(crate) is_cut: bool,
 }
 
+impl Column {
+    /// A column whose cells begin at the same place and are never cut.
+    pub(crate) const fn new(title: &'static str, weight: u8) -> Self {
+        Self {
+            title,
+            weight,
+            is_right: false,
+            is_cut: false,
+        }
+    }
+
+    /// The same with cells that end at the same place.
+    pub(crate) const fn right(self) -> Self {
+        Self {
+            is_right: true,
+            ..self
+        }
+    }
+
+    /// The same with cells that are cut if nothing else makes the table fit.
+    pub(crate) const fn cut(self) -> Self {
+        Self { is_cut: true, ..self }
+    }
+}
+
 /// A cell: its text, and the style of it.
 pub(crate) type Cell = (String, Style);
 

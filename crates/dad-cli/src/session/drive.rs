@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use dad_core::{Definition, RunStatus};
 use dad_nodes::internal::passed_environment;
+use dad_observability::ObservabilitySettings;
 use dad_project::Environment;
-use dad_run::{RunContext, RunContextBuilder, RunStop, RunView, SetupError, layout};
+use dad_run::{Descriptors, RunContext, RunContextBuilder, RunStop, RunView, SetupError, layout};
 use dad_runner::{RunReport, Runner};
 use dad_terminal::print_line;
 use serde_json::Value;
@@ -62,15 +63,11 @@ pub(crate) fn drive_or_find(
     let changes = Arc::new(Changes::default());
     let stop = RunStop::new();
     let begun = Arc::new(Begun::default());
-    let mut context = context
+    let context = equipped(context, environment, &Arc::new(descriptors()))
         .cancelled_by(stop.clone())
-        .resource(Arc::new(descriptors()))
         .observe(Arc::clone(&changes))
-        .observe(Arc::clone(&begun));
-    if environment.observability.unwrap_or(true) {
-        context = context.observability_settings(dad_observability::ObservabilitySettings::default());
-    }
-    let context = context.build()?;
+        .observe(Arc::clone(&begun))
+        .build()?;
     logging::install(context.secrets().clone());
     let project_root = &context.dirs().project_root.clone();
     let resume_command = {
@@ -110,6 +107,20 @@ pub(crate) fn drive_or_find(
             }) => Ok(Driven::Before(run.clone())),
             _ => Err(error.into()),
         },
+    }
+}
+
+/// A context with the descriptors of the process, and with the traces that the environment wants.
+pub(crate) fn equipped(
+    context: RunContextBuilder,
+    environment: &Environment,
+    descriptors: &Arc<Descriptors>,
+) -> RunContextBuilder {
+    let context = context.resource(Arc::clone(descriptors));
+    if environment.observability.unwrap_or(true) {
+        context.observability_settings(ObservabilitySettings::default())
+    } else {
+        context
     }
 }
 

@@ -134,16 +134,16 @@ impl Trial {
 }
 
 /// A row, model and repetition that is to be run.
-struct Cell {
-    row: BatchRow,
-    model: Option<String>,
+struct Cell<'b> {
+    row: &'b BatchRow,
+    model: Option<&'b str>,
     repetition: u32,
 }
 
-impl Cell {
+impl Cell<'_> {
     /// The key under which its run is started once.
     fn key(&self) -> String {
-        let model = self.model.as_deref().unwrap_or_default();
+        let model = self.model.unwrap_or_default();
         format!("{}\n{model}\n{}", self.row.id, self.repetition)
     }
 
@@ -159,7 +159,7 @@ impl Cell {
         });
         Trial {
             row: self.row.id.clone(),
-            model: self.model.clone(),
+            model: self.model.map(str::to_owned),
             repetition: self.repetition,
             run,
             error,
@@ -325,18 +325,18 @@ impl Batch {
         file.write(project)
     }
 
-    fn cells(&self) -> impl Iterator<Item = Cell> {
-        let models: Vec<Option<&String>> = match &*self.models {
+    fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        let models: Vec<Option<&str>> = match &*self.models {
             [] => vec![None],
-            models => models.iter().map(Some).collect(),
+            models => models.iter().map(|model| Some(&**model)).collect(),
         };
         let repeat = self.repeat;
         self.rows.iter().flat_map(move |row| {
             let models = models.clone();
             models.into_iter().flat_map(move |model| {
                 (1..=repeat).map(move |repetition| Cell {
-                    row: row.clone(),
-                    model: model.cloned(),
+                    row,
+                    model,
                     repetition,
                 })
             })
@@ -348,14 +348,14 @@ impl Batch {
 async fn drive(
     project: &Project,
     found: &FoundDefinition,
-    cell: &Cell,
+    cell: &Cell<'_>,
     driving: &BatchDriving<'_>,
 ) -> Result<RunReport, ProjectError> {
     if driving.stop.is_stopped() {
         return Err(ProjectError::BatchStopped);
     }
     let mut project = project.clone();
-    if let Some(model) = &cell.model {
+    if let Some(model) = cell.model {
         project = project.ask_model(model);
     }
     let mut context = driving.changed(project.context_for(found)?).key(cell.key());

@@ -127,36 +127,18 @@ fn entry_json(run: &RunEntry, bytes: Option<u64>) -> serde_json::Value {
     entry
 }
 
-const fn column(title: &'static str, weight: u8) -> Column {
-    Column {
-        title,
-        weight,
-        is_right: false,
-        is_cut: false,
-    }
-}
-
 const COLUMNS: [Column; 10] = [
-    column("STATUS", 0),
-    column("RUN", 0),
-    Column {
-        is_cut: true,
-        ..column("AGENT", 0)
-    },
-    column("MADE", 2),
+    Column::new("STATUS", 0),
+    Column::new("RUN", 0),
+    Column::new("AGENT", 0).cut(),
+    Column::new("MADE", 2),
     // As wide as most times, so that lists look alike.
-    column("TOOK   ", 3),
-    column("STEPS", 4),
-    column("COST", 1),
-    Column {
-        is_right: true,
-        ..column("SIZE", 0)
-    },
-    Column {
-        is_cut: true,
-        ..column("TAGS", 1)
-    },
-    column("FROM", 5),
+    Column::new("TOOK   ", 3),
+    Column::new("STEPS", 4),
+    Column::new("COST", 1),
+    Column::new("SIZE", 0).right(),
+    Column::new("TAGS", 1).cut(),
+    Column::new("FROM", 5),
 ];
 
 fn row(run: &RunEntry, bytes: Option<u64>) -> Vec<Cell> {

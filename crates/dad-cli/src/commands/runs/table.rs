@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use clap::Args;
-use dad_core::{RunStatus, StepStatus, format_duration};
+use dad_core::{RunStatus, format_duration};
 use dad_project::{Batch, Trial};
 use dad_run::RunView;
 use dad_terminal::internal::{cost, mark, one_line};
@@ -10,7 +10,7 @@ use dad_terminal::{output_width, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::each::{outcome, summaries};
+use crate::commands::each::{outcome, status_of, summaries};
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
@@ -59,32 +59,14 @@ impl Execute for TableArgs {
     }
 }
 
-const fn column(title: &'static str, weight: u8) -> Column {
-    Column {
-        title,
-        weight,
-        is_right: false,
-        is_cut: false,
-    }
-}
-
 const COLUMNS: [Column; 7] = [
-    column("", 0),
-    column("ROW", 0),
-    column("MODEL", 1),
-    column("#", 2),
-    Column {
-        is_right: true,
-        ..column("TOOK", 4)
-    },
-    Column {
-        is_right: true,
-        ..column("COST", 3)
-    },
-    Column {
-        is_cut: true,
-        ..column("OUTPUT", 0)
-    },
+    Column::new("", 0),
+    Column::new("ROW", 0),
+    Column::new("MODEL", 1),
+    Column::new("#", 2),
+    Column::new("TOOK", 4).right(),
+    Column::new("COST", 3).right(),
+    Column::new("OUTPUT", 0).cut(),
 ];
 
 impl TableArgs {
@@ -111,16 +93,5 @@ impl TableArgs {
             plain(trial.usage().cost.and_then(cost).unwrap_or_default()),
             plain(printable(&one_line(&shown, MAX_SHOWN))),
         ])
-    }
-}
-
-/// The status that a trial is shown with.
-pub(crate) fn status_of(trial: &Trial) -> StepStatus {
-    if trial.passed() {
-        StepStatus::Completed
-    } else if trial.waits() {
-        StepStatus::Waiting
-    } else {
-        StepStatus::Failed
     }
 }
