@@ -139,6 +139,7 @@ impl Project {
             json!(now.on_waiting),
             either(|of| !of.on_waiting.is_empty()),
         );
+        add("on_end", json!(now.on_end), project(!declared.on_end.is_empty()));
         add("share", json!(share(now.share)), either(|of| of.share.is_some()));
         Ok(settings)
     }

@@ -148,6 +148,7 @@ fn the_values_that_hold_are_shown_with_their_origins() {
     durability        disk
     observability     true
     on_waiting        none
+    on_end            none
     share             all
     allow_key         ["OPENAI_API_KEY"]
     approvals         none
@@ -179,6 +180,8 @@ fn the_values_that_hold_are_shown_with_their_origins() {
     observability     true
                       from default
     on_waiting        none
+                      from default
+    on_end            none
                       from default
     share             group
                       from .dhenara/config.yaml

@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::descriptors::descriptors;
 use crate::error::CommandError;
-use crate::exit_code;
 use crate::output::summary::error_at;
 use crate::output::{json, program};
 use crate::session::drive::{equipped, runtime, unheard};
 use crate::session::inputs::read_text;
 use crate::signals::{Signals, stop_on_signal};
+use crate::{exit_code, logging};
 
 /// The rows of a file.
 pub(crate) fn rows(file: &Path) -> Result<Vec<BatchRow>, CommandError> {
@@ -64,6 +64,7 @@ pub(crate) fn run(
     let stop = RunStop::new();
     let driving = driving.cancelled_by(stop.clone());
     let name = batch.name.clone();
+    logging::install(project.secrets().clone());
     let trials = runtime()?.block_on(async {
         let signals = Signals::listen().map_err(|error| unheard(&error))?;
         let interrupt = tokio::spawn(stop_on_signal(signals, stop, Arc::default(), |_| String::new()));
