@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use dad_core::Budget;
 
 /// The place of runs.
@@ -64,7 +65,7 @@ pub(crate) struct EachOptions {
     pub(crate) each: Option<PathBuf>,
     /// The name of the batch, a directory in the run root: under the name of one that there is, completed runs stand, and the
     /// others are resumed or started. By default a new one.
-    #[arg(long, value_name = "NAME", requires = "each")]
+    #[arg(long, value_name = "NAME", requires = "each", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) batch: Option<String>,
     /// The most runs at a time.
     #[arg(long, value_name = "N", default_value_t = 4, requires = "each")]

@@ -399,3 +399,19 @@ fn a_start_in_the_background_that_is_refused_says_why() {
     let refused = env.unchanged(&[&nowhere[..], &["--json"]].concat()).expect(2);
     assert_eq!(refused.json("cli_error")["error"]["code"], "unreadable");
 }
+
+#[test]
+fn an_empty_key_or_name_of_a_batch_is_refused() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", TWO);
+    env.write("rows.jsonl", "{}\n");
+    // A variable of the shell that is not set.
+    let run = ["run", "flow", "flow.yaml"];
+    for option in [&["--key", ""][..], &["--each", "rows.jsonl", "--batch", ""]] {
+        let refused = env.unchanged(&[&run[..], option].concat()).expect(2);
+        assert!(
+            refused.stderr.contains("a value is required for '--"),
+            "{refused}"
+        );
+    }
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use dad_core::{Definition, DefinitionKind, ElementId, RunStatus};
 use dad_project::{Batch, FoundDefinition, Project, WaitFor};
 use dad_run::RunContextBuilder;
@@ -72,7 +73,7 @@ struct RunOptions {
     each: EachOptions,
     /// Start once: an agent has one run of a key. If it was started before, its output is printed, or its end awaited; other
     /// variables or inputs are refused.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["run_id_prefix", "dry_run"])]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["run_id_prefix", "dry_run"])]
     key: Option<String>,
     /// Drive the run in a process in the background, and print its id as one line of JSON.
     #[arg(long, conflicts_with = "dry_run")]
