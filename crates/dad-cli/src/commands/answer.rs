@@ -19,7 +19,7 @@ use crate::exit_code;
 use crate::options::{Driving, Place};
 use crate::output::hint::Hint;
 use crate::output::program;
-use crate::output::{json, out};
+use crate::output::{answers, json, out};
 use crate::session::drive::runtime;
 use crate::session::inputs::json_of;
 use crate::session::origin::own_or_trusted;
@@ -109,11 +109,15 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
     };
     // The answer is written before the driver of the run has seen it.
     let facts_file = view.facts_file(&question)?;
-    let asked = (&question, facts_file.as_deref());
+    let asked = Asked {
+        question: &question,
+        facts_file: facts_file.as_deref(),
+        how: how_to_answer(view, &open),
+    };
     let check = |value: &Value| view.check_answer(&question, value, &app.nodes);
     match &options.deny {
         Some(reason) => run.deny(&*open.id, reason)?,
-        None => run.answer(&*open.id, value(&check, asked, options)?)?,
+        None => run.answer(&*open.id, value(&check, &asked, options)?)?,
     }
     match resumption {
         Some((resumption, options)) => resumption
@@ -164,44 +168,58 @@ fn report(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Resul
     Ok(exit_code::DONE)
 }
 
+/// A question as the command asks it.
+struct Asked<'a> {
+    question: &'a Question,
+    /// The file with all of what is asked about.
+    facts_file: Option<&'a Path>,
+    /// The commands that answer it.
+    how: Hint,
+}
+
 /// The answer: from the command line, else from a person at the terminal.
-fn value(
-    check: Check<'_>,
-    (question, facts_file): (&Question, Option<&Path>),
-    options: &AnswerOptions,
-) -> Result<Value, CommandError> {
+fn value(check: Check<'_>, asked: &Asked<'_>, options: &AnswerOptions) -> Result<Value, CommandError> {
+    let question = asked.question;
     match &options.input {
         _ if options.approve && question.kind != QuestionKind::Approval => {
             let message = format!("`{}` asks for an input, not for approval", question.path);
-            Err(CommandError::usage("invalid_input", message).with_hint("write `--input JSON|@FILE`"))
+            Err(CommandError::usage("invalid_input", message).with_hint(asked.how.clone()))
         }
         _ if options.approve && options.for_run => Ok(json!({ "approve": true, "for_run": true })),
         _ if options.approve => Ok(json!({ "approve": true })),
         Some(text) => {
             let value = json_of(text, "--input")?;
-            check(&value)
-                .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
+            check(&value).map_err(|reason| {
+                let message = format!("the answer does not fit the question: {reason}");
+                CommandError::usage("invalid_input", message).with_hint(asked.how.clone())
+            })?;
             Ok(value)
         }
         None if is_interactive() => runtime()?
-            .block_on(ask_person(question, facts_file, check))
-            .map_err(|error| no_answer(question, &error)),
+            .block_on(ask_person(question, asked.facts_file, check))
+            .map_err(|error| {
+                let message = format!("`{}` was not answered: {error}", question.path);
+                CommandError::usage("no_answer", message).with_hint(asked.how.clone())
+            }),
         None => {
-            let message = format!("nothing is said to answer `{}` with", question.path);
-            let all =
-                facts_file.map(|file| format!("; all of what is asked about is in `{}`", file.display()));
-            let hint = how_to_answer(question).to_owned() + &all.unwrap_or_default();
-            Err(CommandError::usage("no_answer", message).with_hint(hint))
+            let message = format!("no answer is given for `{}`", question.path);
+            let error = CommandError::usage("no_answer", message).with_hint(asked.how.clone());
+            Err(match asked.facts_file {
+                Some(file) => error.and_hint(format!("`{}` holds all of what is asked about", file.display())),
+                None => error,
+            })
         }
     }
 }
 
-fn how_to_answer(question: &Question) -> &'static str {
-    match question.kind {
-        QuestionKind::Approval => {
-            "write `--approve`, `--deny REASON`, or `--input '{\"input\": …}'` for another input"
-        }
-        _ => "write `--input JSON`, `--input @FILE`, or `--deny REASON`",
+/// The ways to answer a question, the likeliest ready to paste.
+fn how_to_answer(view: &RunView, open: &OpenQuestion) -> Hint {
+    let hint = Hint::default()
+        .text("answer it by ")
+        .command_line(answers::command(view, open));
+    match open.kind {
+        QuestionKind::Approval => hint.text("; `--deny REASON` denies, `--input '{\"input\": …}'` changes the input"),
+        _ => hint.text("; `--input @FILE` reads a file, `--deny REASON` refuses"),
     }
 }
 
@@ -237,9 +255,4 @@ async fn ask_person(
             ask_variables(path, &variables, before, check).await
         }
     }
-}
-
-fn no_answer(question: &Question, error: &TerminalError) -> CommandError {
-    let message = format!("`{}` was not answered: {error}", question.path);
-    CommandError::usage("no_answer", message).with_hint(how_to_answer(question))
 }

@@ -235,7 +235,7 @@ fn attach(app: &App, project: &Project, run: &str, options: &RunOptions) -> Resu
     }
     let run = runtime()?.block_on(run.wait(WaitFor::Pause))?;
     if run.view().status != RunStatus::Interrupted {
-        return report_run(run.view(), options.json);
+        return report_run(run.view(), &options.place, options.json);
     }
     let options = ResumeOptions {
         place: options.place.clone(),

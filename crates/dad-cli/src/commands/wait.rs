@@ -7,7 +7,7 @@ use dad_core::{RunStatus, format_duration, parse_duration};
 use dad_project::{ProjectRun, WaitFor};
 use dad_run::RunView;
 use dad_runner::RunReport;
-use dad_terminal::print_line;
+use dad_terminal::{print_line, printable};
 
 use crate::app::App;
 use crate::commands::{CommonOptions, Execute};
@@ -15,7 +15,8 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::hint::Hint;
-use crate::output::json;
+use crate::output::summary::{aligned, answer_commands, command_in};
+use crate::output::{answers, json};
 use crate::session::drive::{print_output, runtime};
 
 /// Wait for a run that another process drives, and print its output as that process does.
@@ -49,7 +50,7 @@ impl Execute for WaitArgs {
         let project = app.project_or_here(&self.place)?;
         let entry = project.own_runs()?.find(&self.run, None)?;
         let run = project.run_of(project.view(&entry)?);
-        report_run(runtime()?.block_on(self.wait(run))?.view(), self.json)
+        report_run(runtime()?.block_on(self.wait(run))?.view(), &self.place, self.json)
     }
 
     fn common(&self) -> CommonOptions {
@@ -80,7 +81,7 @@ impl WaitArgs {
 }
 
 /// Prints the output of a run that no process drives, and gives the exit code that its driver had.
-pub(crate) fn report_run(view: &RunView, as_json: bool) -> Result<u8, CommandError> {
+pub(crate) fn report_run(view: &RunView, place: &Place, as_json: bool) -> Result<u8, CommandError> {
     let report = RunReport::of(view)?;
     if view.status == RunStatus::Interrupted {
         let message = format!("`{}` was interrupted: no process drives it", view.name());
@@ -94,7 +95,11 @@ pub(crate) fn report_run(view: &RunView, as_json: bool) -> Result<u8, CommandErr
     } else {
         print_line(&format!("{} {}", view.status, view.name()));
         for open in view.open_questions() {
-            print_line(&format!("  asks      {}", open.path));
+            let asked = printable(&answers::asked(view, open));
+            print_line(&format!("  asks      {}", aligned(&asked, 12)));
+        }
+        for command in answer_commands(view, |words| command_in(words, place)) {
+            print_line(&format!("  next      {command}"));
         }
         print_output(&report)?;
     }

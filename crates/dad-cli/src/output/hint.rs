@@ -26,8 +26,13 @@ impl Hint {
     }
 
     /// Adds a command that takes the place of the runs.
-    pub(crate) fn command<const N: usize>(mut self, words: [&str; N]) -> Self {
-        self.0.push(Part::Command(words.map(str::to_owned).to_vec()));
+    pub(crate) fn command<const N: usize>(self, words: [&str; N]) -> Self {
+        self.command_line(words.map(str::to_owned).to_vec())
+    }
+
+    /// As [`command`](Self::command), with words that are put together elsewhere.
+    pub(crate) fn command_line(mut self, words: Vec<String>) -> Self {
+        self.0.push(Part::Command(words));
         self
     }
 

@@ -1,5 +1,6 @@
 //! The output of the command: documents and lines on standard output, summaries and hints on standard error.
 
+pub(crate) mod answers;
 pub(crate) mod change;
 pub(crate) mod fold;
 pub(crate) mod hint;

@@ -14,7 +14,10 @@ use serde_json::Value;
 
 use crate::options::Place;
 use crate::output::hint::Hint;
-use crate::output::program;
+use crate::output::{answers, program};
+
+/// The most questions that are shown with the command that answers them.
+const MAX_ANSWERS: usize = 5;
 
 /// The options that the next command must repeat.
 #[derive(Clone)]
@@ -174,8 +177,10 @@ pub(crate) fn show_summary(
             row("hint", &hint.with_commands(|words| invocation.command(words)));
         }
     }
-    for open in view.into_iter().flat_map(RunView::open_questions) {
-        row("asks", open.path.as_str());
+    if let Some(view) = view {
+        for open in view.open_questions() {
+            row("asks", &answers::asked(view, open));
+        }
     }
     for (base, lines) in changes.read() {
         row("changed", &format!("in {base}"));
@@ -243,7 +248,9 @@ fn next_commands(
         return vec![(NEXT, invocation.command(&["runs", "list"]))];
     };
     match (report.status, report.first_failures.first()) {
-        (RunStatus::Waiting, _) => vec![(NEXT, invocation.command(&["answer", run]))],
+        (RunStatus::Waiting, _) => answer_commands(view, |words| invocation.command(words))
+            .map(|command| (NEXT, command))
+            .collect(),
         // As it is, the step would most likely fail again: its prompt, answer and output come first.
         (RunStatus::Failed, Some(failed)) => {
             let resume = ("then", resume_command(run, &failed.error, invocation));
@@ -254,6 +261,18 @@ fn next_commands(
         }
         _ => vec![show(view.steps().last().map(|step| step.path.as_str()))],
     }
+}
+
+/// The commands that answer the questions of a run; a run that asks much shows the first ones.
+pub(crate) fn answer_commands(
+    view: &RunView,
+    command: impl Fn(&[&str]) -> String,
+) -> impl Iterator<Item = String> {
+    view.open_questions().take(MAX_ANSWERS).map(move |open| {
+        let words = answers::command(view, open);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        command(&words)
+    })
 }
 
 /// The command that resumes a run once the cause of an error is mended.

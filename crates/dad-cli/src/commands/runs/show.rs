@@ -8,7 +8,7 @@ use dad_core::{
     ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SelectError, StepStatus, Timestamp,
     format_duration, format_size,
 };
-use dad_run::{Labels, OpenQuestion, OriginalRun, QuestionKind, RunView, StepCommitted, Totals, ViewEntry};
+use dad_run::{Labels, OpenQuestion, OriginalRun, RunView, StepCommitted, Totals, ViewEntry};
 use dad_terminal::{
     BOLD, DIM,
     internal::{count, mark, path_indent, path_name, run_style, waits_for},
@@ -27,9 +27,9 @@ use crate::exit_code;
 use crate::options::Place;
 use crate::output::fold::fold;
 use crate::output::hint::Hint;
-use crate::output::summary::{command_in, error_at, made_at, paid};
+use crate::output::summary::{answer_commands, command_in, error_at, made_at, paid};
 use crate::output::tree::{self, Line};
-use crate::output::{json, out};
+use crate::output::{answers, json, out};
 
 /// The width of a step's summary in the tree.
 const SUMMARY: usize = 70;
@@ -177,17 +177,8 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     }
     rows.push(("artifacts", view.dir().display().to_string()));
     let run = &*view.name();
-    let questions: Vec<_> = view.open_questions().collect();
-    for open in &questions {
-        let step = (questions.len() > 1).then_some(open.path.as_str());
-        let (label, option) = match open.kind {
-            QuestionKind::Approval => ("approve", Some("--approve")),
-            _ => ("asks", None),
-        };
-        let words = ["answer", run].into_iter().chain(step).chain(option);
-        let words: Vec<&str> = words.collect();
-        rows.push((label, format!("{}: `{}`", open.path, command_in(&words, place))));
-    }
+    rows.extend(view.open_questions().map(|open| ("asks", answers::asked(view, open))));
+    rows.extend(answer_commands(view, |words| command_in(words, place)).map(|command| ("next", command)));
     let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
     if open.contains(&view.status) {
         rows.push(("next", command_in(&["resume", run], place)));
