@@ -46,6 +46,7 @@ use crate::commands::runs::show::ShowArgs;
 use crate::commands::runs::table::TableArgs;
 use crate::commands::runs::undo::UndoArgs;
 use crate::commands::runs::verify::VerifyArgs;
+use crate::commands::runs::watch::WatchArgs;
 use crate::commands::runs::why::WhyArgs;
 use crate::commands::schema::SchemaArgs;
 use crate::commands::step::StepArgs;
@@ -129,24 +130,25 @@ enum RunCommand {
 #[derive(Debug, Subcommand)]
 enum RunsCommand {
     List(ListArgs),
-    Rm(RemoveArgs),
-    Prune(PruneArgs),
-    Verify(VerifyArgs),
-    Repair(RepairArgs),
-    Undo(UndoArgs),
-    Why(WhyArgs),
     Show(ShowArgs),
+    Watch(WatchArgs),
+    Why(WhyArgs),
     Diff(DiffArgs),
     Get(GetArgs),
+    Search(SearchArgs),
+    Table(TableArgs),
+    Graph(GraphArgs),
     Path(PathArgs),
     Open(OpenArgs),
     Tag(TagArgs),
     Note(NoteArgs),
-    Search(SearchArgs),
-    Table(TableArgs),
-    Graph(GraphArgs),
     Export(ExportArgs),
     Import(ImportArgs),
+    Verify(VerifyArgs),
+    Repair(RepairArgs),
+    Undo(UndoArgs),
+    Rm(RemoveArgs),
+    Prune(PruneArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -188,6 +190,7 @@ impl Command {
             Self::Runs(RunsCommand::Verify(arguments)) => arguments,
             Self::Runs(RunsCommand::Repair(arguments)) => arguments,
             Self::Runs(RunsCommand::Undo(arguments)) => arguments,
+            Self::Runs(RunsCommand::Watch(arguments)) => arguments,
             Self::Runs(RunsCommand::Why(arguments)) => arguments,
             Self::Runs(RunsCommand::Show(arguments)) => arguments,
             Self::Runs(RunsCommand::Diff(arguments)) => arguments,

@@ -131,7 +131,7 @@ impl Signals {
     }
 
     /// The name of the next signal.
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         loop {
             tokio::select! {
                 () = received(&mut self.interrupt) => {
@@ -180,7 +180,7 @@ impl Signals {
     }
 
     /// The name of the next signal.
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         loop {
             if tokio::signal::ctrl_c().await.is_err() {
                 return std::future::pending().await;

@@ -50,7 +50,7 @@ mod settings;
 mod transcript;
 mod user;
 
-pub use batch::{Batch, BatchDriving, BatchRow, Expectation, Trial, Verdict};
+pub use batch::{Batch, BatchDriving, BatchRow, Expectation, Judge, Trial, Verdict};
 pub use changed::DefinitionChoice;
 pub use config::Environment;
 pub use context::EnvironmentChange;

@@ -1,12 +1,14 @@
 //! A run of a project: answering its questions, stopping it, resuming it, and looking at what it did.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus};
 use dad_definition::SpanMap;
+use dad_events::Event;
 use dad_run::{
-    Answer, OpenQuestion, QuestionKind, RerunPlan, RunContext, RunContextBuilder, RunDiff, RunView,
-    SetupError, ViewEntry, request_cancel,
+    Answer, OpenQuestion, QuestionKind, RerunPlan, RunContext, RunContextBuilder, RunDiff, RunFollower,
+    RunView, SetupError, ViewEntry, request_cancel,
 };
 use dad_runner::{Runner, forecast};
 use serde::Serialize;
@@ -18,8 +20,8 @@ use crate::explanation::Explanation;
 use crate::project::Project;
 use crate::transcript::Transcript;
 
-/// The shortest time between two looks at a run that is waited for.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// The time between two looks at a run that is waited for.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The state of a run that [`ProjectRun::wait`] waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,28 +105,36 @@ impl ProjectRun {
         Ok(Self { view, ..self })
     }
 
-    /// Waits until no process drives the run any more, or longer, and gives the run as it is then. The run is read again and
-    /// again, with pauses that grow with the time that reading takes.
+    /// Waits until no process drives the run any more, or longer, and gives the run as it is then.
     ///
     /// # Errors
     /// If the run cannot be read any more.
     pub async fn wait(self, target: WaitFor) -> Result<Self, ProjectError> {
-        let mut run = self;
+        self.watch(target, async |_| {}).await
+    }
+
+    /// Waits as [`wait`](Self::wait) does, and gives an observer the events of the run: first those that it has recorded already.
+    ///
+    /// # Errors
+    /// If the run cannot be read any more.
+    pub async fn watch(
+        self,
+        target: WaitFor,
+        mut observe: impl AsyncFnMut(&[Arc<Event>]),
+    ) -> Result<Self, ProjectError> {
+        let mut follower = RunFollower::new(&self.view)?;
         loop {
-            let began = Instant::now();
-            run = run.reread()?;
-            let status = run.view.status;
-            let is_there = match target {
-                WaitFor::Pause => !matches!(status, RunStatus::Running | RunStatus::Initialized),
-                WaitFor::End => !matches!(
-                    status,
-                    RunStatus::Running | RunStatus::Initialized | RunStatus::Waiting
-                ),
-            };
-            if is_there {
-                return Ok(run);
+            // Before the events are read: what the last driver recorded is among them then.
+            let is_driven = follower.is_driven()?;
+            let events = follower.events()?;
+            if !events.is_empty() {
+                observe(&events).await;
             }
-            tokio::time::sleep(SHORTEST_PAUSE.max(began.elapsed() * 10)).await;
+            let awaits_answer = follower.sealed_status() == Some(RunStatus::Waiting);
+            if !is_driven && !(awaits_answer && target == WaitFor::End) {
+                return self.reread();
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

@@ -128,6 +128,7 @@ pub use self::store::children::{EndedProcess, LeftProcess};
 pub use self::store::definition_file::{DefinitionChanges, RecordedDefinition};
 pub use self::store::diff::{RunDiff, RunSide, StepDiff, StepSide};
 pub use self::store::filter::RunFilter;
+pub use self::store::follow::RunFollower;
 pub use self::store::inventory::{Inventory, Leftover, StoredRun};
 pub use self::store::labels::{Labels, ParseTagError, Tag};
 pub use self::store::memo_file::MemoLine;

@@ -69,7 +69,7 @@ async fn an_answer_comes_from_another_process() {
     let server = echo_server(&env).await;
     let behind = "  - { node: behind, type: command, settings: { commands: [[echo, \"$expr{ $hier{ask}.outcome.text }\"]] } }\n";
     env.write("flow.yaml", &flow(&(asking("ask", 2) + behind)));
-    insta::assert_snapshot!(env.run(&["run", "flow", "flow.yaml"]).expect(3), @"
+    insta::assert_snapshot!(env.run(&["run", "flow", "flow.yaml"]).expect(3), @r#"
     ---- stderr
     run_00000000_000000_000001
     flow_root
@@ -79,9 +79,9 @@ async fn an_answer_comes_from_another_process() {
       steps     0 completed
       asks      flow_root.ask
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara answer run_00000000_000000_000001
+      next      dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'
     ---- exit code 3
-    ");
+    "#);
     insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"
     STATUS       RUN                         AGENT      MADE                     TOOK     STEPS
     waiting (1)  run_00000000_000000_000001  flow_root  0000-00-00 00:00:00 UTC  [time]  0 steps
@@ -89,15 +89,16 @@ async fn an_answer_comes_from_another_process() {
     answer the newest waiting run with `dhenara answer run_00000000_000000_000001`
     ---- exit code 0
     ");
-    insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @"
+    insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @r#"
     run_00000000_000000_000001  waiting
       made      0000-00-00 00:00:00 UTC, took [time]
       artifacts [root]/project/runs/run_00000000_000000_000001
-      asks      flow_root.ask: `dhenara answer run_00000000_000000_000001`
+      asks      flow_root.ask
+      next      dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'
       flow_root  waiting
         ? ask                           waits for an answer
     ---- exit code 0
-    ");
+    "#);
     let shown = env
         .run(&["runs", "show", "last", "--json"])
         .expect(0)
@@ -112,17 +113,18 @@ async fn an_answer_comes_from_another_process() {
     let wrong = env
         .run(&["answer", "last", "--input", "{\"prompt_variable\": {}}"])
         .expect(2);
-    insta::assert_snapshot!(wrong, @"
+    insta::assert_snapshot!(wrong, @r#"
     ---- stderr
-    error[invalid_input]: in the answer, `prompt_variable`: unknown field `prompt_variable`, expected `prompt_variables` or `settings_override`
+    error[invalid_input]: the answer does not fit the question: `prompt_variable`: unknown field `prompt_variable`, expected `prompt_variables` or `settings_override`
+      hint: answer it by `dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'`; `--input @FILE` reads a file, `--deny REASON` refuses
     ---- exit code 2
-    ");
-    insta::assert_snapshot!(env.run(&["answer", "last"]).expect(2), @"
+    "#);
+    insta::assert_snapshot!(env.run(&["answer", "last"]).expect(2), @r#"
     ---- stderr
-    error[no_answer]: nothing is said to answer `flow_root.ask` with
-      hint: write `--input JSON`, `--input @FILE`, or `--deny REASON`
+    error[no_answer]: no answer is given for `flow_root.ask`
+      hint: answer it by `dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'`; `--input @FILE` reads a file, `--deny REASON` refuses
     ---- exit code 2
-    ");
+    "#);
     insta::assert_snapshot!(env.run(&["answer", "last", "behind", "--input", "{}"]).expect(2), @"
     ---- stderr
     error[unknown_question]: `behind` names no question of `run_00000000_000000_000001`, and no step or component that asks

@@ -56,15 +56,22 @@ fn what_is_about_to_happen_is_shown_and_waits() {
     waiting run_00000000_000000_000001 in [time]
       steps     0 completed
       asks      flow_root.say
+                in [root]/project/runs/run_00000000_000000_000001
+                $ echo 'hello you'
+                (what the programs themselves read is not covered)
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara answer run_00000000_000000_000001
+      next      dhenara answer run_00000000_000000_000001 --approve
     ---- exit code 3
     ");
     insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @"
     run_00000000_000000_000001  waiting
       made      0000-00-00 00:00:00 UTC, took [time]
       artifacts [root]/project/runs/run_00000000_000000_000001
-      approve   flow_root.say: `dhenara answer run_00000000_000000_000001 --approve`
+      asks      flow_root.say
+                in [root]/project/runs/run_00000000_000000_000001
+                $ echo 'hello you'
+                (what the programs themselves read is not covered)
+      next      dhenara answer run_00000000_000000_000001 --approve
       flow_root  waiting
         ? say                           waits for approval
     ---- exit code 0
@@ -85,8 +92,8 @@ fn what_is_about_to_happen_is_shown_and_waits() {
     assert_eq!(shown["open_questions"][0]["kind"], "approval");
     insta::assert_snapshot!(env.run(&["answer", "last"]).expect(2), @r#"
     ---- stderr
-    error[no_answer]: nothing is said to answer `flow_root.say` with
-      hint: write `--approve`, `--deny REASON`, or `--input '{"input": …}'` for another input
+    error[no_answer]: no answer is given for `flow_root.say`
+      hint: answer it by `dhenara answer run_00000000_000000_000001 --approve`; `--deny REASON` denies, `--input '{"input": …}'` changes the input
     ---- exit code 2
     "#);
     for wrong in [
@@ -98,7 +105,7 @@ fn what_is_about_to_happen_is_shown_and_waits() {
     ] {
         let refused = env.run(&["answer", "last", "--input", wrong]).expect(2);
         assert!(
-            refused.stderr.contains("error[invalid_input]: in the answer, "),
+            refused.stderr.contains("error[invalid_input]: the answer does not fit the question: "),
             "{wrong}: {refused}"
         );
     }

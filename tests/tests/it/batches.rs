@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::TestEnvironment;
+use crate::models::{Scripted, says};
 
 /// Fails for the tone `bad` until a file `mended` is there.
 const FLOW: &str = "\
@@ -236,9 +237,9 @@ fn rows_that_are_none_are_refused_before_anything_runs() {
     error[rows]: rows.jsonl:1: unknown key `tone`; variables stand in `variables`
     rows.jsonl:2: a row is an object such as `{"variables": {"tone": "calm"}}`
     rows.jsonl:3: unknown key `varables`; did you mean `variables`?
-    rows.jsonl:4: `expect` expects nothing; it holds `equals`, `contains`, `schema` or `expression`
+    rows.jsonl:4: `expect` expects nothing; it holds `equals`, `contains`, `schema`, `expression` or `judge`
     rows.jsonl:5: `expression` is a text, `len(output) > 3`; write it as `$expr{ … }`, with `$var{output}` for the output
-    rows.jsonl:6: unknown field `equal`, expected one of `equals`, `contains`, `schema`, `expression`
+    rows.jsonl:6: unknown field `equal`, expected one of `equals`, `contains`, `schema`, `expression`, `judge`
     rows.jsonl:9: there is a row `8` before it
     ---- exit code 2
     "#);
@@ -263,4 +264,50 @@ fn rows_that_are_none_are_refused_before_anything_runs() {
     ---- exit code 2
     ");
     assert_eq!(executed(&env), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_judges_outputs_once() {
+    let denied = json!({ "reason": "It is loud.", "passed": false }).to_string();
+    let passed = json!({ "reason": "It is calm.", "passed": true }).to_string();
+    let scripted = Scripted::new(vec![says(&passed), says(&denied), says("no judgement")]).await;
+    let env = &scripted.env;
+    let judge = json!({ "model": "local/tiny", "criteria": "The tone is calm." });
+    write(
+        env,
+        &[
+            json!({ "id": "calm", "variables": { "tone": "calm" }, "expect": { "judge": judge } }),
+            json!({ "id": "loud", "variables": { "tone": "loud" }, "expect": { "judge": judge } }),
+            // All else does not hold: no judge is paid.
+            json!({ "id": "other", "expect": { "equals": "other", "judge": judge } }),
+        ],
+    );
+    let each = [&EACH[..], &["--batch", "b", "--max-concurrency", "1"]].concat();
+    let ran = env.run(&each).expect(1);
+    insta::assert_snapshot!(ran.stderr, @r#"
+    b
+    ✓ calm  [time], $0.0005  calm
+    ✗ loud  [time], $0.0005  does not meet its criteria, says local/tiny: It is loud: loud
+    ✗ other  [time]  is not "other": calm
+    1 of 3 passed, 2 failed, $0.0010
+    "#);
+    let asked = scripted.asked().await;
+    assert_eq!(asked.len(), 2);
+    let prompt = asked[0].to_string();
+    assert!(prompt.contains("The tone is calm.") && prompt.contains("---\\ncalm\\n---"), "{prompt}");
+    // Judgements stand: the same batch is free, and its table shows them.
+    let again = env.run(&[&each[..], &["--json"]].concat()).expect(1).json("cli_run_each");
+    assert_eq!(again["trials"][1]["verdict"]["reasons"], json!(["does not meet its criteria, says local/tiny: It is loud"]));
+    let table = env.unchanged(&["runs", "table", "b", "--json"]).expect(0).json("cli_run_each");
+    assert_eq!(table["trials"], again["trials"]);
+    assert_eq!(scripted.asked().await.len(), 2);
+    // An answer of the wrong shape is no judgement.
+    let strict = json!({ "model": "local/tiny", "criteria": "Nothing is said." });
+    write(env, &[json!({ "id": "strict", "expect": { "judge": strict } })]);
+    let failed = env.run(&[&EACH[..], &["--batch", "c"]].concat()).expect(1);
+    insta::assert_snapshot!(failed.stderr, @"
+    c
+    ✗ strict  [time], $0.0015  was not judged by local/tiny: the answer is not the JSON that was asked for: expected ident at line…
+    0 of 1 passed, 1 failed, $0.0015
+    ");
 }

@@ -135,6 +135,10 @@ fn a_process_waits_for_the_run_of_another() {
     ---- stderr
     waiting run_00000000_000000_000002
       asks      flow_root.say
+                in [root]/project/runs/run_00000000_000000_000002
+                $ echo said
+                (what the programs themselves read is not covered)
+      next      dhenara answer run_00000000_000000_000002 --approve
     ---- exit code 3
     ");
     let waiting = env.start(&["wait", "last", "--for", "done"]);
@@ -315,6 +319,10 @@ fn a_key_takes_an_interrupted_run_up_and_reports_one_that_waits_or_failed() {
     key_1cc431736bf8c68027f03d02 was started before
     waiting key_1cc431736bf8c68027f03d02
       asks      asks_root.say
+                in [root]/project/runs/key_1cc431736bf8c68027f03d02
+                $ echo said
+                (what the programs themselves read is not covered)
+      next      dhenara answer key_1cc431736bf8c68027f03d02 --approve
     ---- exit code 3
     ");
     drop(env.run(&["answer", "last", "--deny", "no"]).expect(1));

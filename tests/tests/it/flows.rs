@@ -296,7 +296,7 @@ fn a_node_whose_question_has_no_answer_lets_the_run_wait() {
     let output = env
         .run(&["run", "flow", "ask.yaml", "--env", "offline", "--no-input"])
         .expect(3);
-    insta::assert_snapshot!(output, @"
+    insta::assert_snapshot!(output, @r#"
     ---- stderr
     run_00000000_000000_000001
     ask_root
@@ -306,9 +306,9 @@ fn a_node_whose_question_has_no_answer_lets_the_run_wait() {
       steps     0 completed
       asks      ask_root.ask
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara answer run_00000000_000000_000001
+      next      dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"name":"…"}}'
     ---- exit code 3
-    ");
+    "#);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod nodes;
 #[cfg(unix)]
 mod pty;
 mod waiting;
+mod watching;
 
 mod answering;
 mod answers;

@@ -388,7 +388,7 @@ fn at_the_end_of_input_the_run_waits_and_is_answered_at_the_terminal() {
     let terminal = env.dhenara_at_terminal(&RUN);
     terminal.shows("to choose").press(CTRL_D);
     let AtEnd { screen, status, .. } = terminal.ends();
-    assert_snapshot!(without_head(&screen), @"
+    assert_snapshot!(without_head(&screen), @r#"
     run_00000000_000000_000001
     ? flow_root.ask asks for its input
       Which model?
@@ -400,8 +400,9 @@ fn at_the_end_of_input_the_run_waits_and_is_answered_at_the_terminal() {
       steps     0 completed
       asks      flow_root.ask
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara answer run_00000000_000000_000001
-    ");
+      next      dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…","tone"
+    :"plain","times":3}}'
+    "#);
     assert_eq!(status, "exit status: 3");
 
     let terminal = env.dhenara_at_terminal(&["answer", "last", "--no-resume"]);
@@ -454,7 +455,7 @@ fn there_is_no_prompt_without_a_terminal_or_with_no_input() {
     assert!(
         answer
             .screen
-            .contains("nothing is said to answer `flow_root.ask` with"),
+            .contains("no answer is given for `flow_root.ask`"),
         "{}",
         answer.screen
     );

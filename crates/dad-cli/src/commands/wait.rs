@@ -1,9 +1,11 @@
 //! `dhenara wait`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use dad_core::{RunStatus, format_duration, parse_duration};
+use dad_events::Event;
 use dad_project::{ProjectRun, WaitFor};
 use dad_run::RunView;
 use dad_runner::RunReport;
@@ -22,6 +24,13 @@ use crate::session::drive::{print_output, runtime};
 /// Wait for a run that another process drives, and print its output as that process does.
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    options: WaitOptions,
+}
+
+/// The run that is waited for, and how long.
+#[derive(Debug, Args)]
+pub(crate) struct WaitOptions {
     /// The run: its id, a unique beginning of it, or `last`.
     run: String,
     /// The state of the run to wait for.
@@ -31,10 +40,10 @@ pub(crate) struct WaitArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
-    place: Place,
+    pub(crate) place: Place,
     /// Print one JSON document on standard output.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -47,29 +56,37 @@ enum Target {
 
 impl Execute for WaitArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
-        let project = app.project_or_here(&self.place)?;
-        let entry = project.own_runs()?.find(&self.run, None)?;
-        let run = project.run_of(project.view(&entry)?);
-        report_run(runtime()?.block_on(self.wait(run))?.view(), &self.place, self.json)
+        let options = &self.options;
+        let run = options.find(app)?;
+        let run = runtime()?.block_on(options.until(run, async |_| {}))?;
+        report_run(run.view(), &options.place, options.json)
     }
 
     fn common(&self) -> CommonOptions {
-        CommonOptions {
-            place: self.place.clone(),
-            json: self.json,
-            no_input: true,
-        }
+        self.options.common()
     }
 }
 
-impl WaitArgs {
-    async fn wait(&self, run: ProjectRun) -> Result<ProjectRun, CommandError> {
+impl WaitOptions {
+    /// The run that is waited for.
+    pub(crate) fn find(&self, app: &App) -> Result<ProjectRun, CommandError> {
+        let project = app.project_or_here(&self.place)?;
+        let entry = project.own_runs()?.find(&self.run, None)?;
+        Ok(project.run_of(project.view(&entry)?))
+    }
+
+    /// Waits for the state of the run, and gives an observer its events meanwhile.
+    pub(crate) async fn until(
+        &self,
+        run: ProjectRun,
+        observe: impl AsyncFnMut(&[Arc<Event>]),
+    ) -> Result<ProjectRun, CommandError> {
         let target = match self.target {
             Target::Waiting => WaitFor::Pause,
             Target::Done => WaitFor::End,
         };
         let name = run.view().name().into_owned();
-        let waiting = run.wait(target);
+        let waiting = run.watch(target, observe);
         let Some(limit) = self.timeout else {
             return Ok(waiting.await?);
         };
@@ -78,18 +95,20 @@ impl WaitArgs {
             Err(_) => Err(timed_out(&name, limit)),
         }
     }
+
+    pub(crate) fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            no_input: true,
+        }
+    }
 }
 
 /// Prints the output of a run that no process drives, and gives the exit code that its driver had.
 pub(crate) fn report_run(view: &RunView, place: &Place, as_json: bool) -> Result<u8, CommandError> {
+    interrupted(view)?;
     let report = RunReport::of(view)?;
-    if view.status == RunStatus::Interrupted {
-        let message = format!("`{}` was interrupted: no process drives it", view.name());
-        let resume = Hint::default()
-            .command(["resume", &view.name()])
-            .text(" resumes it");
-        return Err(refused("interrupted", message).with_hint(resume));
-    }
     if as_json {
         json::print(serde_json::json!(report))?;
     } else {
@@ -103,12 +122,29 @@ pub(crate) fn report_run(view: &RunView, place: &Place, as_json: bool) -> Result
         }
         print_output(&report)?;
     }
-    Ok(match view.status {
+    Ok(exit_code_of(view.status))
+}
+
+/// Refuses a run whose driver did not end it.
+pub(crate) fn interrupted(view: &RunView) -> Result<(), CommandError> {
+    if view.status != RunStatus::Interrupted {
+        return Ok(());
+    }
+    let message = format!("`{}` was interrupted: no process drives it", view.name());
+    let resume = Hint::default()
+        .command(["resume", &view.name()])
+        .text(" resumes it");
+    Err(refused("interrupted", message).with_hint(resume))
+}
+
+/// The exit code of the driver of a run that ended with a status.
+pub(crate) fn exit_code_of(status: RunStatus) -> u8 {
+    match status {
         RunStatus::Completed => exit_code::DONE,
         RunStatus::Waiting => exit_code::WAITING,
         RunStatus::Cancelled => exit_code::CANCELLED,
         _ => exit_code::FAILED,
-    })
+    }
 }
 
 fn timed_out(run: &str, limit: Duration) -> CommandError {

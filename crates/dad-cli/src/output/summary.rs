@@ -111,7 +111,11 @@ impl Changes {
             serde_json::from_slice::<Value>(&bytes).ok()
         });
         let changed = outcomes.map(|outcome| {
-            let base = outcome["base_directory"].as_str().unwrap_or_default().to_owned();
+            // Without `.` at its end.
+            let base: PathBuf = Path::new(outcome["base_directory"].as_str().unwrap_or_default())
+                .components()
+                .collect();
+            let base = base.display().to_string();
             let results = outcome["results"].as_array().cloned().unwrap_or_default();
             let made = results
                 .iter()

@@ -7,6 +7,8 @@ use dad_template::{Limits, Template, Value as TemplateValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::batch::judge::Judge;
+
 /// Expectations of the output of a run; all that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,9 @@ pub struct Expectation {
     /// An expression that is true, over `$var{output}` and the variables of the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
+    /// A model that judges the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
 }
 
 /// Whether the output of a run is what was expected.
@@ -54,6 +59,15 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
     })
 }
 
+impl Verdict {
+    /// The same with another expectation that does not hold, if there is one.
+    pub(super) fn and(mut self, reason: Option<String>) -> Self {
+        self.reasons.extend(reason);
+        self.passed = self.reasons.is_empty();
+        self
+    }
+}
+
 impl Expectation {
     /// Looks for mistakes in the expectation itself.
     ///
@@ -62,7 +76,7 @@ impl Expectation {
     pub(super) fn check(&self) -> Result<(), String> {
         if *self == Self::default() {
             return Err(
-                "`expect` expects nothing; it holds `equals`, `contains`, `schema` or `expression`"
+                "`expect` expects nothing; it holds `equals`, `contains`, `schema`, `expression` or `judge`"
                     .to_owned(),
             );
         }
@@ -77,7 +91,7 @@ impl Expectation {
         Ok(())
     }
 
-    /// Compares the output of a run with the expectation.
+    /// Compares the output of a run with the expectation, all but its judge.
     #[must_use]
     pub fn verdict(&self, output: &Value, variables: &Map<String, Value>) -> Verdict {
         let mut reasons = Vec::new();
@@ -86,10 +100,7 @@ impl Expectation {
         {
             reasons.push(format!("is not {wanted}"));
         }
-        let text = match output {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+        let text = text_of(output);
         let missing = self.contains.iter().filter(|part| !text.contains(*part));
         reasons.extend(missing.map(|part| format!("does not contain `{part}`")));
         if let Some(schema) = &self.schema {
@@ -107,6 +118,14 @@ impl Expectation {
             passed: reasons.is_empty(),
             reasons,
         }
+    }
+}
+
+/// An output as text: of one that is no text, its JSON.
+pub(super) fn text_of(output: &Value) -> String {
+    match output {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One definition run with many inputs and models, and the outputs beside each other: an evaluation.
 
 mod expectation;
+mod judge;
 mod row;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::expectation::{Expectation, Verdict};
+pub use self::judge::Judge;
 pub use self::row::BatchRow;
 use crate::definitions::FoundDefinition;
 use crate::error::ProjectError;
@@ -102,9 +104,13 @@ pub struct Trial {
     /// Why there is no run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whether the output is what the row expects; `None` of a row that expects nothing, and of a run that did not complete.
+    /// Whether the output is what the row expects; `None` of a row that expects nothing, of a run that did not complete, and of an
+    /// output that waits for its judge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// The run of the model that judged the output; `None` where none is asked. A judge is asked last, if all else holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<RunReport>,
 }
 
 impl Trial {
@@ -126,10 +132,30 @@ impl Trial {
             .is_some_and(|run| run.status == RunStatus::Waiting)
     }
 
-    /// The usage of its calls to models.
+    /// The usage of its calls to models, with those of its judge.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.run.as_ref().map(|run| run.totals.usage).unwrap_or_default()
+        let mut usage = Usage::default();
+        for run in self.run.iter().chain(&self.judgement) {
+            usage += run.totals.usage;
+        }
+        usage
+    }
+
+    /// The output that waits for a judge: that of a run where all else holds.
+    fn unjudged(&self) -> Option<Value> {
+        self.verdict.as_ref().filter(|verdict| verdict.passed)?;
+        Some(self.run.as_ref()?.output.clone().unwrap_or_default())
+    }
+
+    /// The trial with the decision of its judge.
+    fn judged_by(mut self, judge: &Judge, judgement: Result<RunReport, ProjectError>) -> Self {
+        let error = judgement.as_ref().err().map(|error| error.to_info().message);
+        self.judgement = judgement.ok();
+        let judgement = self.judgement.as_ref().ok_or(error.as_deref().unwrap_or_default());
+        let denial = judge.denial(judgement);
+        self.verdict = self.verdict.map(|verdict| verdict.and(denial));
+        self
     }
 }
 
@@ -164,7 +190,13 @@ impl Cell<'_> {
             run,
             error,
             verdict,
+            judgement: None,
         }
+    }
+
+    /// The judge of its output.
+    fn judge(&self) -> Option<&Judge> {
+        self.row.expect.as_ref()?.judge.as_ref()
     }
 }
 
@@ -260,7 +292,15 @@ impl Batch {
             let project = &project;
             async move {
                 let run = drive(project, found, &cell, driving).await;
-                (number, cell.trial(run))
+                let trial = cell.trial(run);
+                let trial = match cell.judge().zip(trial.unjudged()) {
+                    Some((judge, output)) => {
+                        let judgement = judge.judge(project, &cell.key(), &output, driving).await;
+                        trial.judged_by(judge, judgement)
+                    }
+                    None => trial,
+                };
+                (number, trial)
             }
         });
         let mut runs = pin!(runs.buffer_unordered(driving.max_concurrency));
@@ -285,9 +325,17 @@ impl Batch {
         let mut trials = Vec::new();
         for cell in batch.cells() {
             let dir = root.join(RunId::of_key(&root_id, &cell.key()).as_str());
-            if dir.is_dir() {
-                trials.push(cell.trial(Ok(RunReport::of(&RunView::open(&dir)?)?)));
+            if !dir.is_dir() {
+                continue;
             }
+            let mut trial = cell.trial(Ok(RunReport::of(&RunView::open(&dir)?)?));
+            if let Some((judge, output)) = cell.judge().zip(trial.unjudged()) {
+                trial = match judge.recorded(&project, &cell.key(), &output)? {
+                    Some(judgement) => trial.judged_by(judge, Ok(judgement)),
+                    None => Trial { verdict: None, ..trial },
+                };
+            }
+            trials.push(trial);
         }
         Ok(trials)
     }

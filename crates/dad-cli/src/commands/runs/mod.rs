@@ -20,4 +20,5 @@ mod show_step;
 pub(crate) mod table;
 pub(crate) mod undo;
 pub(crate) mod verify;
+pub(crate) mod watch;
 pub(crate) mod why;
