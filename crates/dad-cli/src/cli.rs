@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -12,6 +13,7 @@ use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcomm
 use dad_core::shell_word;
 use dad_project::ProjectError;
 use dad_terminal::print_line;
+use tracing_subscriber::filter::Targets;
 
 use crate::app::{App, OwnCommand};
 use crate::commands::Execute;
@@ -56,11 +58,11 @@ use crate::commands::wait::WaitArgs;
 use crate::error::CommandError;
 use crate::options::Place;
 use crate::output::{json, out, program};
-use crate::{exit_code, words};
+use crate::{exit_code, logging, words};
 
 /// Run LLM agents so that every run is one directory of plain files.
 #[derive(Debug, Parser)]
-#[command(name = "dhenara", version, max_term_width = 100)]
+#[command(name = "dhenara", version, long_version = env!("DHENARA_VERSION"), max_term_width = 100)]
 struct Cli {
     /// Work as if the command had been started in this directory.
     #[arg(short = 'C', value_name = "DIR", global = true)]
@@ -68,6 +70,16 @@ struct Cli {
     /// Show no progress and no summary; warnings, errors and the result remain.
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Show log events of level `info` too, such as models that are asked again.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// The log events to show: a level (`error`, `warn`, `info`, `debug`, `trace`), or several such as `warn,dad_models=debug`. By
+    /// default RUST_LOG says, else `warn`.
+    #[arg(long, value_name = "LEVEL|TARGET=LEVEL", global = true, conflicts_with = "verbose", value_parser = Targets::from_str)]
+    log: Option<Targets>,
+    /// Print long results as they are, instead of in `$PAGER`.
+    #[arg(long, global = true)]
+    no_pager: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -264,6 +276,7 @@ impl App {
             Err(error) => return show_usage(&self.with_command_meant(error, words)),
         };
         program::set_quiet(cli.quiet);
+        logging::choose(cli.log, cli.verbose);
         if let Some(dir) = &cli.directory
             && let Err(error) = enter(dir)
         {
@@ -274,9 +287,15 @@ impl App {
         let common = command.common();
         // Handlers of a project ask by themselves, and know no options.
         let _forbidden = common.no_input.then(dad_terminal::forbid_prompts);
+        if common.paged && !cli.no_pager {
+            out::begin_paging();
+        }
         // The panic hook has printed the message.
         let executed = catch_unwind(AssertUnwindSafe(|| command.execute(&self)));
-        match executed.unwrap_or_else(|_| Err(CommandError::bug())) {
+        let executed = executed.unwrap_or_else(|_| Err(CommandError::bug()));
+        // Before an error is shown.
+        let printed = out::end_paging();
+        match executed.and_then(|code| printed.map(|()| code)) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
                 let error = self.with_run_root(error, &common.place).in_place(&common.place);
@@ -344,14 +363,19 @@ impl App {
             .skip(1)
             .map(|word| word.to_string_lossy().into_owned());
         let words: Vec<String> = words.collect();
-        let command = match error.kind() {
-            ErrorKind::InvalidSubcommand => words::meant(&words).or_else(|| self.run_of_name(&words)),
-            ErrorKind::MissingRequiredArgument => self.run_of_kind(&words),
+        let used = |command: String| format!("use `{command}`");
+        let tip = match error.kind() {
+            ErrorKind::InvalidSubcommand => words::meant(&words)
+                .or_else(|| self.run_of_name(&words))
+                .map(used),
+            ErrorKind::MissingRequiredArgument => self.run_of_kind(&words).map(used),
+            ErrorKind::UnknownArgument => words::option_meant(&words),
             _ => None,
         };
-        if let Some(command) = command {
+        if let Some(tip) = tip {
             error.remove(ContextKind::SuggestedSubcommand);
-            let tip = StyledStr::from(format!("use `{command}`"));
+            error.remove(ContextKind::SuggestedArg);
+            let tip = StyledStr::from(tip);
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
         }
         error

@@ -63,6 +63,50 @@ pub(crate) const TABLE: &[(&[&str], &[&str])] = &[
     (&["runs", "*"], &["runs", "show"]),
 ];
 
+/// Options that a command lacks on purpose: the command, the options, why, and the words of the command that has them.
+const OPTIONS: &[(&[&str], &[&str], &str, &str)] = &[
+    (
+        &["resume"],
+        &["--var", "--var-json"],
+        KEPT,
+        "rerun RUN --var NAME=TEXT",
+    ),
+    (
+        &["answer"],
+        &["--var", "--var-json"],
+        KEPT,
+        "rerun RUN --var NAME=TEXT",
+    ),
+    (
+        &["run", "step"],
+        &["--set"],
+        "a step alone reads the results as they were",
+        "rerun RUN --from STEP --set STEP.outcome.FIELD=JSON",
+    ),
+];
+
+/// Why a resumed run takes no variables.
+const KEPT: &str = "a resumed run keeps its variables";
+
+/// Advice for an option that a command does not have.
+pub(crate) fn option_meant(words: &[String]) -> Option<String> {
+    let name = |word: &String| {
+        word.split_once('=')
+            .map_or(word.clone(), |(name, _)| name.to_owned())
+    };
+    let given: Vec<String> = words.iter().map(name).collect();
+    let (_, _, reason, command) = OPTIONS.iter().find(|(command, options, ..)| {
+        begins_with(words, command)
+            && options
+                .iter()
+                .any(|option| given.iter().any(|word| word == option))
+    })?;
+    let command = program::command(command);
+    Some(format!(
+        "{reason}; `{command}` reuses each step that does not depend on the change"
+    ))
+}
+
 /// The command that words mean which are no command: the words behind the name of the program.
 pub(crate) fn meant(words: &[String]) -> Option<String> {
     let first = words.first()?;
@@ -117,8 +161,7 @@ mod tests {
             ("ls", "dhenara agents"),
             ("runs last", "dhenara runs show last"),
             ("runs ls", "dhenara runs list"),
-            ("runs watch last", "dhenara wait last"),
-            ("watch last", "dhenara wait last"),
+            ("watch last", "dhenara runs watch last"),
             (
                 "new summary --template rag",
                 "dhenara new agent summary --template rag",
@@ -131,6 +174,25 @@ mod tests {
         assert_eq!(
             [of("frobnicate"), of("runs --json"), of("new")],
             [None, None, None]
+        );
+    }
+
+    #[test]
+    fn an_option_that_a_command_lacks_on_purpose_names_the_command_that_has_it() {
+        let of = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            option_meant(&words)
+        };
+        let advice = of("resume last --var-json=n=3").unwrap_or_default();
+        assert!(advice.contains("`dhenara rerun RUN --var NAME=TEXT`"), "{advice}");
+        let advice = of("run step last draft --set a.outcome.b=1").unwrap_or_default();
+        assert!(
+            advice.contains("`dhenara rerun RUN --from STEP --set"),
+            "{advice}"
+        );
+        assert_eq!(
+            [of("resume last --vor a=b"), of("run f.yaml --set a=b")],
+            [None, None]
         );
     }
 

@@ -32,6 +32,7 @@
 mod conversation;
 mod error;
 mod input;
+mod pager;
 mod path;
 mod printer;
 mod progress;
@@ -66,6 +67,7 @@ pub use text::{BOLD, DIM, printable};
 pub mod internal {
     pub use dad_core::internal::count;
 
+    pub use crate::pager::page;
     pub use crate::text::{
         cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, run_style, usage, waits_for,
     };

@@ -105,7 +105,9 @@ fn what_is_about_to_happen_is_shown_and_waits() {
     ] {
         let refused = env.run(&["answer", "last", "--input", wrong]).expect(2);
         assert!(
-            refused.stderr.contains("error[invalid_input]: the answer does not fit the question: "),
+            refused
+                .stderr
+                .contains("error[invalid_input]: the answer does not fit the question: "),
             "{wrong}: {refused}"
         );
     }

@@ -294,11 +294,23 @@ async fn a_model_judges_outputs_once() {
     let asked = scripted.asked().await;
     assert_eq!(asked.len(), 2);
     let prompt = asked[0].to_string();
-    assert!(prompt.contains("The tone is calm.") && prompt.contains("---\\ncalm\\n---"), "{prompt}");
+    assert!(
+        prompt.contains("The tone is calm.") && prompt.contains("---\\ncalm\\n---"),
+        "{prompt}"
+    );
     // Judgements stand: the same batch is free, and its table shows them.
-    let again = env.run(&[&each[..], &["--json"]].concat()).expect(1).json("cli_run_each");
-    assert_eq!(again["trials"][1]["verdict"]["reasons"], json!(["does not meet its criteria, says local/tiny: It is loud"]));
-    let table = env.unchanged(&["runs", "table", "b", "--json"]).expect(0).json("cli_run_each");
+    let again = env
+        .run(&[&each[..], &["--json"]].concat())
+        .expect(1)
+        .json("cli_run_each");
+    assert_eq!(
+        again["trials"][1]["verdict"]["reasons"],
+        json!(["does not meet its criteria, says local/tiny: It is loud"])
+    );
+    let table = env
+        .unchanged(&["runs", "table", "b", "--json"])
+        .expect(0)
+        .json("cli_run_each");
     assert_eq!(table["trials"], again["trials"]);
     assert_eq!(scripted.asked().await.len(), 2);
     // An answer of the wrong shape is no judgement.

@@ -81,6 +81,7 @@ mod original;
 mod original_fields;
 #[cfg(unix)]
 mod output;
+mod paging;
 mod power;
 mod private_runs;
 #[cfg(unix)]

@@ -78,6 +78,11 @@ impl TestEnvironment {
         screen
     }
 
+    /// Starts a program whose result is shown at a terminal too.
+    pub(crate) fn showing(&self, program: &str, args: &[&str], environment: &[(&str, &str)]) -> Terminal<'_> {
+        self.start_at_terminal(WIDTH, environment, Command::new(program).args(args))
+    }
+
     fn start_at_terminal(
         &self,
         columns: u16,
@@ -94,6 +99,7 @@ impl TestEnvironment {
             .env("TMPDIR", self.path("tmp"))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TERM", "xterm-256color")
+            .env("PAGER", "cat")
             .envs(environment.iter().copied())
             .spawn(pts)
             .unwrap();

@@ -80,6 +80,7 @@ impl Execute for AnswerArgs {
             place: self.options.place.clone(),
             json: self.options.json,
             no_input: self.options.no_input,
+            ..CommonOptions::default()
         }
     }
 }
@@ -205,7 +206,9 @@ fn value(check: Check<'_>, asked: &Asked<'_>, options: &AnswerOptions) -> Result
             let message = format!("no answer is given for `{}`", question.path);
             let error = CommandError::usage("no_answer", message).with_hint(asked.how.clone());
             Err(match asked.facts_file {
-                Some(file) => error.and_hint(format!("`{}` holds all of what is asked about", file.display())),
+                Some(file) => {
+                    error.and_hint(format!("`{}` holds all of what is asked about", file.display()))
+                }
                 None => error,
             })
         }
@@ -218,7 +221,9 @@ fn how_to_answer(view: &RunView, open: &OpenQuestion) -> Hint {
         .text("answer it by ")
         .command_line(answers::command(view, open));
     match open.kind {
-        QuestionKind::Approval => hint.text("; `--deny REASON` denies, `--input '{\"input\": …}'` changes the input"),
+        QuestionKind::Approval => {
+            hint.text("; `--deny REASON` denies, `--input '{\"input\": …}'` changes the input")
+        }
         _ => hint.text("; `--input @FILE` reads a file, `--deny REASON` refuses"),
     }
 }

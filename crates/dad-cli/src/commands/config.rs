@@ -48,6 +48,7 @@ impl Execute for ShowConfigArgs {
         CommonOptions {
             place: self.place.clone(),
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct CommonOptions {
     pub(crate) json: bool,
     /// Whether no question is asked at the terminal.
     pub(crate) no_input: bool,
+    /// Whether a result that does not fit on the screen is shown in the pager.
+    pub(crate) paged: bool,
 }
 
 /// A command with its arguments.

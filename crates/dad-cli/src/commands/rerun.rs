@@ -64,6 +64,7 @@ impl Execute for RerunArgs {
             place: self.options.place.clone(),
             json: self.options.json,
             no_input: self.options.no_input,
+            ..CommonOptions::default()
         }
     }
 }

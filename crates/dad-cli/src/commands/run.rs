@@ -112,6 +112,7 @@ impl RunOptions {
             place: self.place.clone(),
             json: self.json,
             no_input: self.no_input,
+            ..CommonOptions::default()
         }
     }
 }

@@ -76,6 +76,7 @@ impl Execute for StepArgs {
             place: self.options.place.clone(),
             json: self.options.json,
             no_input: self.options.no_input,
+            ..CommonOptions::default()
         }
     }
 }

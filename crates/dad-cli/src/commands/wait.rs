@@ -101,6 +101,7 @@ impl WaitOptions {
             place: self.place.clone(),
             json: self.json,
             no_input: true,
+            ..CommonOptions::default()
         }
     }
 }

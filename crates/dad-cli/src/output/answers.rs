@@ -17,7 +17,11 @@ const PREVIEW_LINES: usize = 4;
 /// An open question in words: what asks, and for an approval the beginning of what it would do.
 pub(crate) fn asked(view: &RunView, open: &OpenQuestion) -> String {
     let path = open.path.to_string();
-    let Some(question) = view.question(&open.id).ok().filter(|question| !question.preview.is_empty()) else {
+    let Some(question) = view
+        .question(&open.id)
+        .ok()
+        .filter(|question| !question.preview.is_empty())
+    else {
         return path;
     };
     let mut lines = question.preview.lines();
@@ -70,7 +74,11 @@ fn offered(declared: &Value, value_of: impl Fn(&Value) -> Value) -> Map<String, 
     declared
         .map(|(name, declared)| (name.clone(), value_of(declared)))
         .filter_map(|(name, value)| {
-            let value = if value.is_null() { json!(PLACEHOLDER) } else { value };
+            let value = if value.is_null() {
+                json!(PLACEHOLDER)
+            } else {
+                value
+            };
             let text = value.to_string();
             (text.len() <= MAX_VALUE && !text.contains('$')).then_some((name, value))
         })
@@ -112,9 +120,14 @@ mod tests {
 
     #[test]
     fn variables_are_offered_with_the_values_they_would_have() {
-        let plain = json!({ "n": 3, "to": null, "greeting": "Hello $var{to}", "long": "x".repeat(MAX_VALUE) });
-        assert_eq!(Value::Object(offered(&plain, Clone::clone)), json!({ "n": 3, "to": "…" }));
-        let declared = json!({ "tone": { "allowed": ["calm", "loud"] }, "count": { "default": 3 }, "free": {} });
+        let plain =
+            json!({ "n": 3, "to": null, "greeting": "Hello $var{to}", "long": "x".repeat(MAX_VALUE) });
+        assert_eq!(
+            Value::Object(offered(&plain, Clone::clone)),
+            json!({ "n": 3, "to": "…" })
+        );
+        let declared =
+            json!({ "tone": { "allowed": ["calm", "loud"] }, "count": { "default": 3 }, "free": {} });
         assert_eq!(
             Value::Object(offered(&declared, prompt_variable)),
             json!({ "tone": "calm", "count": 3, "free": "…" })

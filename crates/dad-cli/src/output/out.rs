@@ -5,15 +5,40 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use dad_core::is_printable;
-use dad_terminal::{internal::only_colours, printable};
+use dad_terminal::internal::{only_colours, page};
+use dad_terminal::printable;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::output::hint::Hint;
+use crate::signals::Signals;
 
 /// The code of the error that standard output cannot be written.
 pub(crate) const CODE: &str = "output";
+
+/// The result of a command, collected for the pager.
+static COLLECTED: Mutex<Option<String>> = Mutex::new(None);
+
+/// Collects the result of a command on a terminal, to show it in the pager if it is long.
+pub(crate) fn begin_paging() {
+    if io::stdout().is_terminal() {
+        *COLLECTED.lock() = Some(String::new());
+    }
+}
+
+/// Shows the collected result.
+pub(crate) fn end_paging() -> Result<(), CommandError> {
+    let Some(text) = COLLECTED.lock().take().filter(|text| !text.is_empty()) else {
+        return Ok(());
+    };
+    // Ctrl-C is a key of the pager, and does not end this process before it.
+    let _ignored = crate::session::drive::runtime()
+        .ok()
+        .map(|runtime| (runtime.block_on(async { Signals::listen() }), runtime));
+    if page(&text) { Ok(()) } else { put(&text) }
+}
 
 /// Prints lines for people, with colours where they are wanted.
 pub(crate) fn lines(text: &str) -> Result<(), CommandError> {
@@ -55,6 +80,11 @@ pub(crate) fn document(document: &impl Serialize) -> Result<(), CommandError> {
 
 fn put(text: &str) -> Result<(), CommandError> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
+    if let Some(collected) = &mut *COLLECTED.lock() {
+        collected.push_str(text);
+        collected.push_str(end);
+        return Ok(());
+    }
     let mut out = io::stdout().lock();
     check(write!(out, "{text}{end}").and_then(|()| out.flush()))
 }

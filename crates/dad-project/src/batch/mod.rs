@@ -152,7 +152,10 @@ impl Trial {
     fn judged_by(mut self, judge: &Judge, judgement: Result<RunReport, ProjectError>) -> Self {
         let error = judgement.as_ref().err().map(|error| error.to_info().message);
         self.judgement = judgement.ok();
-        let judgement = self.judgement.as_ref().ok_or(error.as_deref().unwrap_or_default());
+        let judgement = self
+            .judgement
+            .as_ref()
+            .ok_or(error.as_deref().unwrap_or_default());
         let denial = judge.denial(judgement);
         self.verdict = self.verdict.map(|verdict| verdict.and(denial));
         self
@@ -332,7 +335,10 @@ impl Batch {
             if let Some((judge, output)) = cell.judge().zip(trial.unjudged()) {
                 trial = match judge.recorded(&project, &cell.key(), &output)? {
                     Some(judgement) => trial.judged_by(judge, Ok(judgement)),
-                    None => Trial { verdict: None, ..trial },
+                    None => Trial {
+                        verdict: None,
+                        ..trial
+                    },
                 };
             }
             trials.push(trial);

@@ -8,7 +8,9 @@ use dad_fs::{AppendFile, Dir, Durability};
 use crate::error::RunError;
 use crate::journal::chain::Link;
 use crate::journal::codec::encode;
-use crate::journal::reader::{JournalEnd, Lines, MAX_RECORD, Tail, read_lines};
+use crate::journal::reader::{JournalEnd, MAX_RECORD, Tail};
+#[cfg(debug_assertions)]
+use crate::journal::reader::{Lines, read_lines};
 use crate::journal::record::RecordBody;
 use crate::journal::state::Progress;
 #[cfg(debug_assertions)]

@@ -112,11 +112,7 @@ impl EventReplay {
 }
 
 fn run_started(run: &impl Replayed, resumed: bool) -> EventBody {
-    EventBody::RunStarted(
-        RunStarted::new(run.steps())
-            .resumed(resumed)
-            .plan(run.plan()),
-    )
+    EventBody::RunStarted(RunStarted::new(run.steps()).resumed(resumed).plan(run.plan()))
 }
 
 fn step_ended(run: &impl Replayed, step: StepCommitted) -> StepEnded {

@@ -107,11 +107,19 @@ impl RunFollower {
                 break;
             };
             let number = self.checker.records + 1;
-            let record = self.checker.check(text).map_err(|error| error.at(&path, number))?;
+            let record = self
+                .checker
+                .check(text)
+                .map_err(|error| error.at(&path, number))?;
             self.checker.accept(text, line.len());
             let at = record.at;
             if let Some(body) = self.replay.event(record, &self.run)? {
-                events.push(Arc::new(Event::new(Some(number), at, Arc::clone(&self.info), body)));
+                events.push(Arc::new(Event::new(
+                    Some(number),
+                    at,
+                    Arc::clone(&self.info),
+                    body,
+                )));
             }
         }
         Ok(events)
@@ -184,7 +192,9 @@ fn add_types(found: &mut HashMap<HierarchyPath, NodeType>, around: &HierarchyPat
                 add_types(found, &path.branch(true), &conditional.true_branch);
                 add_types(found, &path.branch(false), &conditional.false_branch);
             }
-            kind => kind.lists().for_each(|(_, elements)| add_types(found, &path, elements)),
+            kind => kind
+                .lists()
+                .for_each(|(_, elements)| add_types(found, &path, elements)),
         }
     }
 }

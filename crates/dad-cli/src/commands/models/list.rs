@@ -45,6 +45,7 @@ impl Execute for ListArgs {
                 ..Place::default()
             },
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }

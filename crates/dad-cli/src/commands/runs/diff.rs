@@ -80,6 +80,7 @@ impl Execute for DiffArgs {
         CommonOptions {
             place: self.place.clone(),
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }

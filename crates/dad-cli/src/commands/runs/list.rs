@@ -47,6 +47,7 @@ impl Execute for ListArgs {
         CommonOptions {
             place: self.place.clone(),
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }

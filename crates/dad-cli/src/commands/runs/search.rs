@@ -73,6 +73,7 @@ impl Execute for SearchArgs {
         CommonOptions {
             place: self.place.clone(),
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }

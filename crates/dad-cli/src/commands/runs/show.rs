@@ -64,6 +64,7 @@ impl Execute for ShowArgs {
         CommonOptions {
             place: self.place.clone(),
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }
@@ -177,7 +178,10 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     }
     rows.push(("artifacts", view.dir().display().to_string()));
     let run = &*view.name();
-    rows.extend(view.open_questions().map(|open| ("asks", answers::asked(view, open))));
+    rows.extend(
+        view.open_questions()
+            .map(|open| ("asks", answers::asked(view, open))),
+    );
     rows.extend(answer_commands(view, |words| command_in(words, place)).map(|command| ("next", command)));
     let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
     if open.contains(&view.status) {

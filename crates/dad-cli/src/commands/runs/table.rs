@@ -54,6 +54,7 @@ impl Execute for TableArgs {
         CommonOptions {
             place: self.place.clone(),
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }

@@ -53,6 +53,7 @@ impl Execute for WhyArgs {
         CommonOptions {
             place: self.place.clone(),
             json: self.json,
+            paged: true,
             ..CommonOptions::default()
         }
     }

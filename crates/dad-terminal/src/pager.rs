@@ -1,0 +1,93 @@
+//! Long results in the pager of the person.
+
+use std::io::{IsTerminal, Write, stdout};
+use std::process::{Command, Stdio};
+
+/// Shows a text in the person's pager, if standard output is a terminal that the text does not fit on, and waits until the person
+/// has left it. Says whether it did: without a pager the text is to be printed.
+#[must_use]
+pub fn page(text: &str) -> bool {
+    let Some(pager) = pager() else {
+        return false;
+    };
+    let Some((columns, rows)) = size().filter(|_| stdout().is_terminal()) else {
+        return false;
+    };
+    if fits(text, columns, rows) {
+        return false;
+    }
+    let Ok(mut child) = command(&pager).stdin(Stdio::piped()).spawn() else {
+        return false;
+    };
+    if let Some(mut input) = child.stdin.take() {
+        // A person who leaves the pager early has read enough.
+        let _ = input.write_all(text.as_bytes());
+    }
+    // The code of `sh` for a command that there is not.
+    const NOT_FOUND: i32 = 127;
+    child.wait().is_ok_and(|status| status.code() != Some(NOT_FOUND))
+}
+
+/// The command of the person's pager, from `PAGER`, else `less`; `None` if the person wants none.
+fn pager() -> Option<String> {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    Some(pager).filter(|pager| !is_dumb && !matches!(pager.trim(), "" | "cat"))
+}
+
+/// Columns and rows of the terminal.
+fn size() -> Option<(usize, usize)> {
+    let (columns, rows) = crossterm::terminal::size().ok()?;
+    (columns > 0 && rows > 0).then_some((columns.into(), rows.into()))
+}
+
+/// Whether a text and the prompt of the shell behind it fit on a screen.
+fn fits(text: &str, columns: usize, rows: usize) -> bool {
+    let height = |line: &str| {
+        let shown = anstream::adapter::strip_str(line).to_string();
+        shown.chars().count().div_ceil(columns).max(1)
+    };
+    let mut left = rows.saturating_sub(1);
+    text.lines().all(|line| {
+        let height = height(line);
+        let fits = height <= left;
+        left = left.saturating_sub(height);
+        fits
+    })
+}
+
+/// The command of a pager. Its value may hold arguments, so a shell reads it, as git does.
+fn command(pager: &str) -> Command {
+    let mut command = if cfg!(unix) {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(pager);
+        command
+    } else {
+        let mut words = pager.split_whitespace();
+        let mut command = Command::new(words.next().unwrap_or(pager));
+        command.args(words);
+        command
+    };
+    // Colours are passed through, and what fits after all is left on the screen.
+    for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
+        if std::env::var_os(name).is_none() {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_fits_if_its_lines_do_as_they_are_broken() {
+        assert!(fits("one\ntwo\n", 80, 3));
+        assert!(!fits("one\ntwo\nthree\n", 80, 3));
+        assert!(fits(&"x".repeat(160), 80, 3));
+        assert!(!fits(&"x".repeat(161), 80, 3));
+        assert!(fits("\u{1b}[1mone\u{1b}[0m", 3, 2), "colours take no place");
+        assert!(fits("", 80, 1));
+    }
+}
