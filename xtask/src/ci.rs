@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{api, clients, layers, packages, profile, reference, release, third_party, tidy};
+use crate::{api, clients, layers, packages, profile, release, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -20,8 +20,6 @@ const STEPS: &[Step] = &[
     ("documentation", documentation),
     ("public interface", public_interface),
     ("tests", tests),
-    ("reference", reference),
-    ("each library alone", each_library_alone),
     ("features", features),
     ("packages", packages::run),
     ("oldest Rust", oldest_rust),
@@ -95,11 +93,6 @@ fn public_interface() -> Result<(), TaskError> {
     api::run(&[])
 }
 
-/// The page of the commands is what the command describes. After the tests, which have built it.
-fn reference() -> Result<(), TaskError> {
-    reference::run(&[])
-}
-
 /// Unit tests, integration tests, the tests of whole runs, and the examples in the documentation.
 fn tests() -> Result<(), TaskError> {
     let mut command = Command::new(cargo());
@@ -110,15 +103,6 @@ fn tests() -> Result<(), TaskError> {
     run_command(&mut command)
 }
 
-/// Each crate builds with the features it asks for itself, not with those that its neighbours happen to switch on;
-/// the facade also without any of its own.
-fn each_library_alone() -> Result<(), TaskError> {
-    for krate in layers::metadata()?.crate_names() {
-        check(&["--package", krate])?;
-    }
-    check(&["--package", "dhenara", "--no-default-features"])
-}
-
 /// Licences, banned and duplicate dependencies, and their sources, by the rules of `deny.toml`.
 fn dependencies() -> Result<(), TaskError> {
     if !is_installed("deny") {
@@ -127,10 +111,14 @@ fn dependencies() -> Result<(), TaskError> {
     run_command(Command::new(cargo()).args(["deny", "--locked", "check", "licenses", "bans", "sources"]))
 }
 
-/// Each feature of each crate by itself, and none.
+/// Each crate builds with the features it asks for itself, not with those that its neighbours happen to switch on; with cargo-hack
+/// also with each of its features by itself, and with none.
 fn features() -> Result<(), TaskError> {
     if !is_installed("hack") {
-        return Ok(());
+        for krate in layers::metadata()?.crate_names() {
+            check(&["--package", krate])?;
+        }
+        return check(&["--package", "dhenara", "--no-default-features"]);
     }
     let mut command = Command::new(cargo());
     command.args([

@@ -49,7 +49,7 @@ Developer tasks. Usage: cargo xtask TASK
   profile [NAMES]  instructions and system calls of fixed scenarios, with the change since they were recorded
                    --release          of programs that are built for release (default: as the tests are)
                    --record           writes the figures to xtask/profile.json
-  reference        the page of the commands, docs/reference/command-line.md, against the command itself
+  reference        the page of the commands, docs/reference/command-line.md; a test compares it
                    --update           writes the page
   release          everything that a release needs, then the commands that publish it; it publishes nothing
 ";

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -75,7 +74,7 @@ struct Cli {
     verbose: bool,
     /// The log events to show: a level (`error`, `warn`, `info`, `debug`, `trace`), or several such as `warn,dad_models=debug`. By
     /// default RUST_LOG says, else `warn`.
-    #[arg(long, value_name = "LEVEL|TARGET=LEVEL", global = true, conflicts_with = "verbose", value_parser = Targets::from_str)]
+    #[arg(long, value_name = "LEVEL|TARGET=LEVEL", global = true, conflicts_with = "verbose", value_parser = logging::parse)]
     log: Option<Targets>,
     /// Print long results as they are, instead of in `$PAGER`.
     #[arg(long, global = true)]

@@ -36,12 +36,20 @@ fn shown() -> Targets {
     let Some(filter) = std::env::var(VARIABLE).ok().filter(|filter| !filter.is_empty()) else {
         return warnings();
     };
-    filter.parse().unwrap_or_else(|error| {
-        print_line(&format!(
-            "warning: `{VARIABLE}` is ignored: {error}; write `LEVEL` or `TARGET=LEVEL`, several with commas"
-        ));
+    parse(&filter).unwrap_or_else(|form| {
+        print_line(&format!("warning: `{VARIABLE}` is ignored: {form}"));
         warnings()
     })
+}
+
+/// Reads a filter of log events.
+///
+/// # Errors
+/// The form that a filter has.
+pub(crate) fn parse(filter: &str) -> Result<Targets, &'static str> {
+    const FORM: &str =
+        "a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or `TARGET=LEVEL`, several with commas";
+    filter.parse().map_err(|_| FORM)
 }
 
 /// Installs layers that route log events to the run they belong to, and print the chosen ones to standard error, with the secrets of

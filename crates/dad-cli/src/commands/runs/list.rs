@@ -33,6 +33,9 @@ pub(crate) struct ListArgs {
     /// Say how large each run is; every file of it is asked about.
     #[arg(long)]
     size: bool,
+    /// Print the ids alone, one in a line.
+    #[arg(long, conflicts_with_all = ["size", "json"])]
+    ids: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -66,6 +69,13 @@ fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
             "runs": runs.collect::<Vec<_>>(),
             "unreadable": unreadable,
         }))?;
+        return Ok(exit_code::DONE);
+    }
+    if arguments.ids {
+        let ids: Vec<&str> = listed.iter().map(|(run, _)| run.run_id.as_str()).collect();
+        if !ids.is_empty() {
+            out::exact(&ids.join("\n"))?;
+        }
         return Ok(exit_code::DONE);
     }
     if listed.is_empty() && !filter.is_everything() {
