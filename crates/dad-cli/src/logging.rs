@@ -48,7 +48,7 @@ fn shown() -> Targets {
 /// The form that a filter has.
 pub(crate) fn parse(filter: &str) -> Result<Targets, &'static str> {
     const FORM: &str =
-        "a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or `TARGET=LEVEL`, several with commas";
+        "expected a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or `TARGET=LEVEL`, several with commas";
     filter.parse().map_err(|_| FORM)
 }
 
