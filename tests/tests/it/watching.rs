@@ -105,6 +105,20 @@ fn the_end_of_watching_is_not_the_end_of_the_run() {
     drop(env.finish(running).expect(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_waits_on_any_thread() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", HELD);
+    env.write("go", "");
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let run = env.opened().run("last").unwrap();
+    let waited = tokio::spawn(run.wait(WaitFor::Pause)).await.unwrap().unwrap();
+    let mut seen = 0;
+    let watched = waited.watch(WaitFor::End, async |events| seen += events.len()).await;
+    assert_eq!(watched.unwrap().view().status, RunStatus::Completed);
+    assert!(seen > 5, "{seen}");
+}
+
 #[tokio::test]
 async fn a_program_follows_the_events_of_another_process() {
     let env = TestEnvironment::new();
