@@ -21,6 +21,7 @@ pub mod floors;
 pub mod imports;
 pub mod layers;
 pub mod models;
+pub mod outcomes;
 pub mod packages;
 pub mod process;
 pub mod profile;

@@ -40,6 +40,8 @@ mod control;
 mod crashes;
 mod damaged;
 mod doctor;
+mod document_names;
+
 mod driving;
 mod error_messages;
 mod escapes;
@@ -81,6 +83,8 @@ mod models;
 mod named_models;
 mod original;
 mod original_fields;
+#[cfg(target_os = "linux")]
+mod outcome_fields;
 #[cfg(unix)]
 mod output;
 mod paging;
