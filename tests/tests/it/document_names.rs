@@ -193,3 +193,20 @@ fn each_setting_is_described_and_each_described_one_exists() {
         assert!(unknown.is_empty(), "no settings of `{node}`: {unknown:?}");
     }
 }
+
+#[test]
+fn the_tables_of_telemetry_are_complete() {
+    let source = workspace().join("crates/dad-observability/src/names.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let known = source
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains('.'));
+    let is_name = |name: &&str| !name.ends_with(".jsonl");
+    let table = section("howto/traces.md", "## Names");
+    let mut listed = column(&table, "name", 0);
+    // An attribute that the module of names lacks.
+    assert!(listed.remove("dad.kind"));
+    assert_eq!(listed, names(known.filter(is_name)));
+}

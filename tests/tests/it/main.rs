@@ -12,6 +12,7 @@
 mod graphs;
 mod harness;
 mod nodes;
+mod pages;
 #[cfg(unix)]
 mod pty;
 mod waiting;
@@ -40,6 +41,7 @@ mod control;
 mod crashes;
 mod damaged;
 mod doctor;
+mod document_blocks;
 mod document_names;
 
 mod driving;
