@@ -43,6 +43,7 @@ mod damaged;
 mod doctor;
 mod document_blocks;
 mod document_names;
+mod document_runs;
 
 mod driving;
 mod error_messages;
