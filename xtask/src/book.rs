@@ -1,11 +1,16 @@
-//! The pages of the repository: their links resolve, and the book of `docs/` has each page once.
+//! The pages of the repository: their links resolve, the book of `docs/` has each page once, and mdBook builds it.
+#![expect(clippy::print_stderr, reason = "a developer tool talks to its terminal")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use crate::process::TaskError;
 use crate::tidy::{Finding, SourceFile};
+use crate::workspace_root;
 
 /// The list of the pages of the book, in their order.
 const SUMMARY: &str = "docs/SUMMARY.md";
@@ -15,6 +20,34 @@ const BOOK: &str = "docs/";
 
 /// The beginning of a link from the book to a file outside of it. A relative one would lead nowhere in the built book.
 const REPOSITORY: &str = "https://github.com/dhenara/dhenara-rs/blob/main/";
+
+/// Builds the book below `target/book`, if there is a `mdbook`.
+///
+/// # Errors
+/// If mdBook fails or warns.
+pub fn run() -> Result<(), TaskError> {
+    let mut command = Command::new("mdbook");
+    let built = match command.arg("build").current_dir(workspace_root()).output() {
+        Ok(built) => built,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("note: the book is not built, because there is no `mdbook`");
+            return Ok(());
+        }
+        Err(error) => return Err(TaskError(format!("cannot start `mdbook`: {error}"))),
+    };
+    let printed = [built.stderr, built.stdout].concat();
+    let printed = String::from_utf8_lossy(&printed);
+    if built.status.success() && is_without_warning(&printed) {
+        return Ok(());
+    }
+    Err(TaskError(format!("`mdbook build` does not pass:\n{printed}")))
+}
+
+/// Whether mdBook had no complaint: its warnings do not change how it ends.
+fn is_without_warning(printed: &str) -> bool {
+    let is_complaint = |line: &str| ["WARN", "ERROR"].iter().any(|level| line.contains(level));
+    !printed.lines().any(is_complaint)
+}
 
 /// A page, as its reader sees it.
 struct Page<'a> {
@@ -262,6 +295,12 @@ mod tests {
             &["docs/a.md:1: the link `../LICENSE` leads out of the book: write \
                  https://github.com/dhenara/dhenara-rs/blob/main/LICENSE"],
         );
+    }
+
+    #[test]
+    fn a_warning_of_mdbook_counts() {
+        assert!(is_without_warning(" INFO Book building has started\n"));
+        assert!(!is_without_warning(" INFO a\n WARN unclosed HTML tag\n"));
     }
 
     #[test]

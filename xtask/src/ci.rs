@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{api, clients, layers, packages, profile, release, third_party, tidy};
+use crate::{api, book, clients, layers, packages, profile, release, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("layers", layers::run),
     ("tidy", tidy::run),
+    ("book", book::run),
     ("dependencies", dependencies),
     ("documentation", documentation),
     ("public interface", public_interface),

@@ -9,7 +9,7 @@ use std::env;
 use std::process::ExitCode;
 
 use xtask::{
-    api, bench, ci, clients, layers, models, packages, profile, reference, release, third_party, tidy,
+    api, bench, book, ci, clients, layers, models, packages, profile, reference, release, third_party, tidy,
 };
 
 const HELP: &str = "\
@@ -43,6 +43,7 @@ Developer tasks. Usage: cargo xtask TASK
                    --files N          how many files are looked at (default 50000)
                    --rounds N         measurements of each (default 5)
   bench templates  what parsing and rendering templates costs; takes --rounds and --json
+  book             docs/ as a book below target/book, if there is a mdbook
   models           writes the facts about models anew, from the newest table of the package litellm
                    --from FILE        takes them from this wheel or table instead
   packages         the published crates as packages: their files, and programs that use them from outside
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),
+        ["book"] => book::run(),
         ["models", options @ ..] => models::run(options),
         ["packages"] => packages::run(),
         ["profile", options @ ..] => profile::run(options),

@@ -1,8 +1,8 @@
 //! The published crates as packages: their lists of files, and programs of others that use them.
 //!
 //! The packages are unpacked below `target/packages`, which becomes a workspace outside of this one. In it, the programs of
-//! [`PROGRAMS`] find the crates where users find them, under their names and versions; a `[patch]` leads from the registry to
-//! the unpacked packages.
+//! [`PROGRAMS`], the one that `dhenara new rust` makes and [the one of a page](start_rust) find the crates where users find
+//! them, under their names and versions; a `[patch]` leads from the registry to the unpacked packages.
 #![expect(clippy::print_stderr, reason = "a developer tool talks to its terminal")]
 #![expect(clippy::disallowed_methods, reason = "the files are no part of a run")]
 
@@ -14,7 +14,7 @@ use std::process::Command;
 
 use crate::layers;
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::workspace_root;
+use crate::{start_rust, workspace_root};
 
 /// The examples that use published names only.
 pub const PROGRAMS: &[&str] = &["own-node", "runs-report", "webserver"];
@@ -64,11 +64,12 @@ pub(crate) fn programs() -> Result<(), TaskError> {
     for program in programs_of_users() {
         command.args(["--package", program]);
     }
-    run_command(&mut command)
+    run_command(&mut command)?;
+    start_rust::check(&workspace_root().join(PLACE))
 }
 
 fn programs_of_users() -> impl Iterator<Item = &'static str> {
-    PROGRAMS.iter().copied().chain([NEW_PROGRAM])
+    PROGRAMS.iter().copied().chain([NEW_PROGRAM, start_rust::PROGRAM])
 }
 
 /// The names of the published crates, in the order in which they are published: each after those that it uses.
@@ -126,6 +127,7 @@ pub(crate) fn unpack(verify: Verify) -> Result<(), TaskError> {
         return Err(TaskError(format!("{} problems of packages", problems.len())));
     }
     make_program(&place)?;
+    start_rust::write(&place).map_err(|error| at(&place, &error))?;
     copy_programs(&place, &version).map_err(|error| at(&place, &error))
 }
 

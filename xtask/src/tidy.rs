@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use crate::process::{TaskError, output};
 use crate::workspace_root;
-use crate::{book, errors};
+use crate::{book, errors, outcomes};
 
 /// The most lines of a source file before its tests.
 ///
@@ -111,6 +111,7 @@ pub fn run() -> Result<(), TaskError> {
     let mut findings = check(&files);
     findings.extend(book::check(&files));
     findings.extend(errors::check(&files));
+    findings.extend(outcomes::check(&files));
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }

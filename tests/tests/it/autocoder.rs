@@ -10,7 +10,7 @@ use crate::harness::{TestEnvironment, has_git, journal, read_json, records, work
 const FLOW: &str = "autocoder_root/main_flow";
 
 /// A place with a copy of the example and a small source tree for it to work on.
-fn environment() -> (TestEnvironment, PathBuf) {
+pub(crate) fn environment() -> (TestEnvironment, PathBuf) {
     let env = TestEnvironment::without_project();
     env.copy_dir(&workspace().join("examples/autocoder"), &env.project());
     let source = env.path("source");
@@ -23,7 +23,11 @@ fn environment() -> (TestEnvironment, PathBuf) {
     (env, source)
 }
 
-fn run_offline(env: &TestEnvironment, source: &Path, more: &[&str]) -> crate::harness::CommandOutput {
+pub(crate) fn run_offline(
+    env: &TestEnvironment,
+    source: &Path,
+    more: &[&str],
+) -> crate::harness::CommandOutput {
     let source = format!("source={}", source.display());
     let args = ["run", "agent", "autocoder", "--env", "offline", "--var", &source];
     env.run(&[&args, more].concat())

@@ -12,6 +12,7 @@
 mod graphs;
 mod harness;
 mod nodes;
+mod pages;
 #[cfg(unix)]
 mod pty;
 mod waiting;
@@ -40,6 +41,10 @@ mod control;
 mod crashes;
 mod damaged;
 mod doctor;
+mod document_blocks;
+mod document_names;
+mod document_runs;
+
 mod driving;
 mod error_messages;
 mod escapes;
@@ -81,6 +86,8 @@ mod models;
 mod named_models;
 mod original;
 mod original_fields;
+#[cfg(target_os = "linux")]
+mod outcome_fields;
 #[cfg(unix)]
 mod output;
 mod paging;

@@ -7,23 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::harness::{TestEnvironment, workspace};
-
-/// A fenced block of the page.
-struct Block<'a> {
-    /// The words behind the fence.
-    kind: &'a str,
-    text: &'a str,
-}
-
-fn blocks(page: &str) -> Vec<Block<'_>> {
-    let mut parts = page.split("```").skip(1);
-    let mut found = Vec::new();
-    while let (Some(block), Some(_)) = (parts.next(), parts.next().or(Some(""))) {
-        let (kind, text) = block.split_once('\n').unwrap();
-        found.push(Block { kind, text });
-    }
-    found
-}
+use crate::pages::blocks;
 
 /// A shell that finds the command, and stays where it went.
 struct Shell {
@@ -100,17 +84,17 @@ fn each_command_prints_what_the_page_shows() {
     let blocks = blocks(&page);
     let mut commands = 0;
     for (index, block) in blocks.iter().enumerate() {
-        match block.kind.split_once(" file=") {
-            Some((_, name)) => write(&shell.dir.join(name), block.text),
-            None if block.kind == "sh" => {
+        match block.word("file") {
+            Some(name) => write(&shell.dir.join(name), block.text),
+            None if block.info == "sh" => {
                 commands += 1;
                 let printed = shell.execute(block.text);
-                let shown = blocks.get(index + 1).filter(|next| next.kind == "text").unwrap();
+                let shown = blocks.get(index + 1).filter(|next| next.info == "text").unwrap();
                 let pair = |output: &str| format!("```sh\n{}```\n\n```text\n{output}```\n", block.text);
                 updated = updated.replacen(&pair(shown.text), &pair(&printed), 1);
             }
             None => assert_eq!(
-                block.kind, "text",
+                block.info, "text",
                 "a block that is neither a file, a command nor an output"
             ),
         }
