@@ -31,6 +31,7 @@
 
 mod conversation;
 mod error;
+mod fold;
 mod input;
 mod path;
 mod printer;
@@ -66,6 +67,8 @@ pub use text::{BOLD, DIM, printable};
 pub mod internal {
     pub use dad_core::internal::count;
 
+    pub use crate::fold::Fold;
+    pub use crate::screen::{error_width, set_program};
     pub use crate::text::{
         cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, run_style, usage, waits_for,
     };

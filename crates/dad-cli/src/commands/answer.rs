@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use dad_core::RunStatus;
-use dad_run::{OpenQuestion, Question, QuestionKind, RunView};
+use dad_run::{OpenQuestion, Question, QuestionKind, RunView, SetupError};
 use dad_terminal::{
     ApprovalQuestion, NodeQuestion, TerminalError, ask_approval_answer, ask_question, ask_variables,
     is_interactive,
@@ -48,7 +49,7 @@ struct AnswerOptions {
     #[arg(long, value_name = "JSON|@FILE", conflicts_with = "deny")]
     input: Option<String>,
     /// There will be no answer, or no approval: the step fails.
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = NonEmptyStringValueParser::new())]
     deny: Option<String>,
     /// Agree that the step executes as it is.
     #[arg(long, conflicts_with_all = ["input", "deny"])]
@@ -98,7 +99,8 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
         return Err(CommandError::usage("already_driven", message)
             .with_hint("leave out `--model`, `--replay` and `--budget`"));
     }
-    let open = view.open_question(which)?.clone();
+    let open = view.open_question(which).map_err(|error| no_question(error, view))?;
+    let open = open.clone();
     let question = view.question(&open.id)?;
     // An obstacle to resuming is reported before the answer becomes a file of the run.
     let resumption = if view.status == RunStatus::Running || options.no_resume {
@@ -180,7 +182,8 @@ fn value(
         Some(text) => {
             let value = json_of(text, "--input")?;
             check(&value)
-                .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
+                .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))
+                .map_err(|error| error.with_hint(shape_of(question)))?;
             Ok(value)
         }
         None if is_interactive() => runtime()?
@@ -194,6 +197,39 @@ fn value(
             Err(CommandError::usage("no_answer", message).with_hint(hint))
         }
     }
+}
+
+/// The error for a question that is not there, with what the run does instead of asking.
+fn no_question(error: SetupError, view: &RunView) -> CommandError {
+    let is_none = view.open_questions().next().is_none();
+    let mut error = CommandError::from(error);
+    if !is_none {
+        return error;
+    }
+    let status = view.status;
+    error.info.message += &match status {
+        RunStatus::Running => ": it is running".to_owned(),
+        status => format!(": it is {status}"),
+    };
+    let (run, hint) = (view.name(), Hint::default());
+    error.with_hint(match status {
+        RunStatus::Failed | RunStatus::Cancelled | RunStatus::Interrupted => {
+            hint.command(["resume", &run]).text(" continues it")
+        }
+        _ => hint.command(["runs", "show", &run]).text(" shows how far it is"),
+    })
+}
+
+/// The form of an answer, by its fields.
+fn shape_of(question: &Question) -> String {
+    let Some(fields) = question.schema["properties"].as_object().filter(|fields| !fields.is_empty()) else {
+        return how_to_answer(question).to_owned();
+    };
+    let fields: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
+    format!(
+        "write a JSON object; its fields are {}",
+        fields.join(", ")
+    )
 }
 
 fn how_to_answer(question: &Question) -> &'static str {

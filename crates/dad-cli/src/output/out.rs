@@ -5,19 +5,21 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use dad_core::is_printable;
-use dad_terminal::{internal::only_colours, printable};
+use dad_terminal::{internal::only_colours, output_width, printable};
 use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::exit_code;
+use crate::output::fold::fold_lines;
 use crate::output::hint::Hint;
 
 /// The code of the error that standard output cannot be written.
 pub(crate) const CODE: &str = "output";
 
-/// Prints lines for people, with colours where they are wanted.
+/// Prints lines for people, with colours where they are wanted. On a terminal, a line that is too wide for it is broken between
+/// words.
 pub(crate) fn lines(text: &str) -> Result<(), CommandError> {
-    let text = only_colours(text);
+    let text = fold_lines(&only_colours(text), output_width());
     match AutoStream::choice(&io::stdout()) {
         ColorChoice::Never => put(&anstream::adapter::strip_str(&text).to_string()),
         _ => put(&text),

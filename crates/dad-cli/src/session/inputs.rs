@@ -137,7 +137,7 @@ pub(crate) fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
     let json = text_of(text, option)?;
     parse_external(&json).map_err(|error| match &error {
         JsonError::Syntax(reason) => {
-            CommandError::usage("option", format!("`{option} …={text}` is not JSON: {reason}"))
+            CommandError::usage("option", format!("`{option}`: `{text}` is not JSON: {reason}"))
                 .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
         }
         _ => {

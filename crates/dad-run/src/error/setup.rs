@@ -257,6 +257,8 @@ pub enum SetupError {
         name: String,
         /// The most similar declared one.
         nearest: Option<String>,
+        /// All that are declared.
+        known: Vec<String>,
     },
     /// An input for a step that does not exist.
     #[error("the input from {origin} cannot be placed: {reason}")]
@@ -478,6 +480,12 @@ impl SetupError {
                 NextStep::other("name a step that was executed there, or the loop or conditional itself")
             }
             Self::NothingToReuse { path, .. } => NextStep::StartAt { path: path.clone() },
+            Self::UnknownVariable { known, .. } if known.is_empty() => {
+                NextStep::other("the definition declares no variables; `required` and `variables` declare some")
+            }
+            Self::UnknownVariable { known, .. } => {
+                NextStep::other(format!("the variables are {}", known.join(", ")))
+            }
             Self::MissingVariable(name) => NextStep::GiveVariable { name: name.clone() },
             Self::AlreadyCompleted(run) => NextStep::StartRerun { run: run.clone() },
             Self::NoSecrets => NextStep::other(

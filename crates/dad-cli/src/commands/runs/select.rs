@@ -20,7 +20,10 @@ fn lists_steps(run: &RunEntry) -> Hint {
 
 /// Parses the name of a step or component.
 pub(crate) fn selector(text: &str) -> Result<PathSelector, CommandError> {
-    Ok(text.parse().map_err(RunError::from)?)
+    text.parse().map_err(|error| {
+        CommandError::from(RunError::from(error))
+            .with_hint("write the ids with dots between them, such as `main_flow.step`, or the last of them")
+    })
 }
 
 /// The error for a selector that means no or several steps or components of a run.

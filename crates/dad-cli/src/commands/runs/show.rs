@@ -268,8 +268,18 @@ fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
     is_own.then(|| dad_terminal::internal::one_line(&error.message, 120))
 }
 
-/// The end of a step in words, with its summary cut at a width.
-pub(super) fn details(step: &StepCommitted, width: usize) -> String {
+/// The end of a step in words, with its summary cut at a width, and its error in short.
+fn details(step: &StepCommitted, width: usize) -> String {
+    let error = step
+        .error
+        .as_ref()
+        .map(|error| dad_terminal::internal::one_line(&error.message, 120));
+    let parts: Vec<String> = [end(step, width)].into_iter().chain(error).collect();
+    parts.join("  ")
+}
+
+/// The end of a step in words but for its error, with its summary cut at a width.
+pub(super) fn end(step: &StepCommitted, width: usize) -> String {
     let mut parts = vec![match (&step.reused_from, &step.edited_from) {
         (Some(origin), None) => format!("from {}", origin.run_id),
         (Some(origin), Some(_)) | (None, Some(origin)) => {
@@ -286,11 +296,6 @@ pub(super) fn details(step: &StepCommitted, width: usize) -> String {
             .map(|summary| dad_terminal::internal::one_line(summary, width)),
     );
     parts.extend(step.cost.and_then(dad_terminal::internal::cost));
-    parts.extend(
-        step.error
-            .as_ref()
-            .map(|error| dad_terminal::internal::one_line(&error.message, 120)),
-    );
     parts.join("  ")
 }
 

@@ -12,7 +12,7 @@ use dad_terminal::{
 };
 use serde_json::{Value, json};
 
-use crate::commands::runs::show::details;
+use crate::commands::runs::show::end;
 use crate::error::CommandError;
 use crate::output::hint::Hint;
 use crate::output::readable::{indented, readable};
@@ -216,7 +216,7 @@ fn ended(run: &ProjectRun, step: &StepCommitted) -> Result<(), CommandError> {
     let mut text = format!(
         "{style}{sign}{style:#} {BOLD}{}{BOLD:#}  {}\n",
         step.path,
-        details(step, usize::MAX)
+        end(step, usize::MAX)
     );
     let node_type = result["node_type"].as_str().unwrap_or_default();
     if let Some(input) = result.get("input") {
@@ -384,7 +384,9 @@ fn attempt_heading(attempt: &AttemptTranscript) -> String {
         "{style}{sign}{style:#} {BOLD}attempt {}{BOLD:#} {}{}\n",
         attempt.attempt,
         attempt.status,
-        aligned(&printable(&why.unwrap_or_default()), INDENT)
+        printable(&why.unwrap_or_default())
+            .trim_end()
+            .replace('\n', &format!("\n{:INDENT$}", ""))
     )
 }
 
