@@ -346,7 +346,7 @@ impl App {
         if error.kind() == ErrorKind::ValueValidation
             && error.source().is_some_and(|source| source.is::<ParseIntError>())
         {
-            return self.known.clone().error(error.kind(), not_whole(&error));
+            return clap::Error::raw(error.kind(), not_whole(&error));
         }
         if error.kind() == ErrorKind::UnknownArgument {
             return with_way_out(error);
@@ -432,7 +432,7 @@ fn not_whole(error: &clap::Error) -> String {
         _ => "",
     };
     format!(
-        "`{}` is no number for `{}`: write a whole number, such as `3`",
+        "`{}` is no number for `{}`: write a whole number, such as `3`\n",
         text(ContextKind::InvalidValue),
         text(ContextKind::InvalidArg)
     )

@@ -330,6 +330,10 @@ impl<'t> Reader<'t, '_> {
             Some("indent with spaces, not with tabs".into())
         } else if error.contains("unknown anchor") {
             Some("put a text that begins with `*` in quotes".into())
+        } else if error.contains("quoted scalar") && error.contains("end of stream") {
+            Some("close the text with the quotation mark that it begins with".into())
+        } else if error.contains("flow") && self.text.get(at..).is_some_and(|rest| rest.trim().is_empty()) {
+            Some("close each `[` and `{`".into())
         } else if lines.iter().any(|line| has_several_colons(line)) {
             Some("put a text with `: ` in it in quotes".into())
         } else if error.contains("did not find expected") && error.contains("block") {

@@ -2,6 +2,8 @@
 
 /// The indentation that a word gets which does not fit otherwise.
 const LEAST: usize = 4;
+/// The most columns of a cell of a row, behind a gap of several blanks, that is not broken.
+const CELL: usize = 24;
 /// The indentation, below its own, of a line that goes on.
 const HANGING: usize = 2;
 
@@ -79,12 +81,16 @@ fn fold_line(
     program: &str,
 ) {
     let mut gap = 0;
-    for word in words(line, width, program) {
+    let words = words(line, width, program);
+    for (number, word) in words.iter().copied().enumerate() {
         if word.is_empty() {
             gap += 1;
             continue;
         }
-        let length = columns(word);
+        let length = match columns(word) {
+            length if gap > 1 => cell(&words[number..]).unwrap_or(length),
+            length => length,
+        };
         let indent = hanging.min(width.saturating_sub(length)).max(hanging.min(LEAST));
         if at + gap + length > width && at > indent {
             new_line(shown, indent);
@@ -94,9 +100,16 @@ fn fold_line(
             at += gap;
         }
         shown.push_str(word);
-        at += length;
+        at += columns(word);
         gap = 1;
     }
+}
+
+/// The columns of the words up to the next wide gap, if they are few enough to stay together as one cell of a row.
+fn cell(words: &[&str]) -> Option<usize> {
+    let words = words.iter().take_while(|word| !word.is_empty());
+    let length = words.map(|word| columns(word) + 1).sum::<usize>().saturating_sub(1);
+    (length <= CELL).then_some(length)
 }
 
 fn new_line(shown: &mut String, indent: usize) {
@@ -202,5 +215,6 @@ mod tests {
         let red = "\u{1b}[31mone\u{1b}[0m two";
         assert_eq!(at(7).lines(red), red);
         assert_eq!(at(6).lines(red), red.replace(' ', "\n  "));
+        assert_eq!(at(15).lines("step  1 ms  1 command"), "step  1 ms\n  1 command");
     }
 }

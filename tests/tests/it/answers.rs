@@ -119,7 +119,7 @@ async fn an_answer_comes_from_another_process() {
     ");
     insta::assert_snapshot!(env.run(&["answer", "last"]).expect(2), @"
     ---- stderr
-    error[no_answer]: nothing is said to answer `flow_root.ask` with
+    error[no_answer]: no answer is given for `flow_root.ask`
       hint: write `--input JSON`, `--input @FILE`, or `--deny REASON`
     ---- exit code 2
     ");

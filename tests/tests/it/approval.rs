@@ -85,7 +85,7 @@ fn what_is_about_to_happen_is_shown_and_waits() {
     assert_eq!(shown["open_questions"][0]["kind"], "approval");
     insta::assert_snapshot!(env.run(&["answer", "last"]).expect(2), @r#"
     ---- stderr
-    error[no_answer]: nothing is said to answer `flow_root.say` with
+    error[no_answer]: no answer is given for `flow_root.say`
       hint: write `--approve`, `--deny REASON`, or `--input '{"input": …}'` for another input
     ---- exit code 2
     "#);

@@ -71,6 +71,8 @@ mod kills;
 mod library_runs;
 mod limits;
 mod lossless_values;
+#[cfg(unix)]
+mod mistakes;
 mod model_catalog;
 mod model_mistakes;
 mod model_reserves;

@@ -454,7 +454,7 @@ fn there_is_no_prompt_without_a_terminal_or_with_no_input() {
     assert!(
         answer
             .screen
-            .contains("nothing is said to answer `flow_root.ask` with"),
+            .contains("no answer is given for `flow_root.ask`"),
         "{}",
         answer.screen
     );

@@ -190,7 +190,7 @@ fn value(
             .block_on(ask_person(question, facts_file, check))
             .map_err(|error| no_answer(question, &error)),
         None => {
-            let message = format!("nothing is said to answer `{}` with", question.path);
+            let message = format!("no answer is given for `{}`", question.path);
             let all =
                 facts_file.map(|file| format!("; all of what is asked about is in `{}`", file.display()));
             let hint = how_to_answer(question).to_owned() + &all.unwrap_or_default();

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dad_core::nearest;
+use dad_core::{nearest, shell_word};
 use dad_project::{Project, ProjectError, User};
 use dad_run::SetupError;
 
@@ -28,7 +28,7 @@ impl App {
     pub(crate) fn project(&self, place: &Place) -> Result<Project, CommandError> {
         let user = self.user()?;
         let project = match &place.project_root {
-            Some(root) => user.open(root)?,
+            Some(root) => user.open(root).map_err(|error| not_at(root, error))?,
             None => user.find(current_dir()?).map_err(not_found)?,
         };
         Ok(self.added_to(project, place))
@@ -38,7 +38,7 @@ impl App {
     pub(crate) fn project_or_here(&self, place: &Place) -> Result<Project, CommandError> {
         let user = self.user()?;
         let project = match &place.project_root {
-            Some(root) => user.open(root)?,
+            Some(root) => user.open(root).map_err(|error| not_at(root, error))?,
             None => user.find_or_here(current_dir()?)?,
         };
         Ok(self.added_to(project, place))
@@ -78,6 +78,26 @@ impl App {
     }
 }
 
+/// The error for a directory that was named and is no project.
+fn not_at(root: &Path, error: ProjectError) -> CommandError {
+    let is_missing = is_missing(&error);
+    let error = CommandError::from(error);
+    if is_missing {
+        error.with_hint(format!(
+            "`{} {}` makes a project there",
+            program::command("init"),
+            shell_word(&root.display().to_string())
+        ))
+    } else {
+        error
+    }
+}
+
+/// Whether an error is that there is no project.
+fn is_missing(error: &ProjectError) -> bool {
+    matches!(error, ProjectError::Run(error) if matches!(error.setup(), Some(SetupError::Project { .. })))
+}
+
 /// The error for a file of a definition that is not there, with the nearest one that is.
 fn no_file(file: &Path, error: &io::Error) -> CommandError {
     let refused = CommandError::from(ProjectError::Unreadable {
@@ -108,10 +128,7 @@ fn no_file(file: &Path, error: &io::Error) -> CommandError {
 
 /// The error where no project lies around the current directory, with the command that makes one.
 fn not_found(error: ProjectError) -> CommandError {
-    let is_missing = matches!(
-        &error,
-        ProjectError::Run(error) if matches!(error.setup(), Some(SetupError::Project { .. }))
-    );
+    let is_missing = is_missing(&error);
     let error = CommandError::from(error);
     if is_missing {
         error.with_hint(format!(

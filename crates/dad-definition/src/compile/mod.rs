@@ -499,7 +499,7 @@ impl Compiler<'_> {
         let problem = match dad_core::nearest(node_type.as_str(), names.iter().copied()) {
             Some(name) => problem.hint(format!("did you mean `{name}`?")),
             None if names.is_empty() => problem.hint("no node types are registered"),
-            None => problem.hint(format!("registered are {}", names.join(", "))),
+            None => problem.hint(format!("the types are {}", names.join(", "))),
         };
         self.report.add(problem.at(self.spans, place));
     }

@@ -228,7 +228,7 @@ fn refused_in_node(key: &str, known: &[&str]) -> Option<Problem> {
     dad_core::nearest(key, known.iter().copied()).is_none().then(|| {
         let problem = Problem::new("unknown_key", format!("unknown key {}", quoted(key)));
         problem.hint(format!(
-            "what is special to the type of a node stands in its `settings`; besides them, its keys are {}",
+            "the settings of a node stand in `settings`; its other keys are {}",
             known
                 .iter()
                 .copied()

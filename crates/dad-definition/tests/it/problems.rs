@@ -982,7 +982,7 @@ elements:
       |
     5 |   - { node: b, type: zebra }
       |                      ^^^^^
-      = hint: registered are ai_model_call, command, file_operation, folder_analyzer
+      = hint: the types are ai_model_call, command, file_operation, folder_analyzer
     ");
 }
 

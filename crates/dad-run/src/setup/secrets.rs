@@ -196,7 +196,7 @@ impl SecretSource {
             None => Ok(None),
             Some(Value::String(secret)) => Ok(Some(secret.trim().to_owned())),
             Some(Value::Number(secret)) => Ok(Some(secret.to_string())),
-            Some(_) => Err(unreadable(format!("`{name}` is no text"))),
+            Some(_) => Err(unreadable(format!("the key of `{name}` is no text"))),
         }
     }
 }

@@ -6,6 +6,7 @@ use dad_nodes::{CommandNodeOutcome, file_diffs};
 use dad_project::{AttemptTranscript, ModelTurn, ProjectRun, Transcript, Turn};
 use dad_run::{Question, RunEntry, RunView, StepCommitted, ViewEntry, layout};
 use dad_terminal::{
+    output_width,
     BOLD, DIM,
     internal::{mark, waits_for},
     printable,
@@ -336,7 +337,10 @@ fn commands_text(outcome: &CommandNodeOutcome) -> String {
             None => "did not end by itself".to_owned(),
         };
         let command = aligned(&printable(&result.command), INDENT);
-        text += &format!("{BOLD}$ {command}{BOLD:#}  {DIM}{end}{DIM:#}\n");
+        let last = command.lines().last().unwrap_or_default().chars().count();
+        let is_full = output_width().is_some_and(|width| INDENT + last + 2 + end.len() > width);
+        let gap = if is_full { "\n  " } else { "  " };
+        text += &format!("{BOLD}$ {command}{BOLD:#}{gap}{DIM}{end}{DIM:#}\n");
         for (name, output) in [("stdout", &result.stdout), ("stderr", &result.stderr)] {
             if !output.is_empty() {
                 text += &format!("  {DIM}{name}{DIM:#}\n{}", indented(output, 2 * INDENT));
