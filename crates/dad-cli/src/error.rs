@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dad_core::{DefinitionKind, ErrorInfo, IdError, RunStatus};
+use dad_core::{DefinitionKind, ElementId, ErrorInfo, IdError, RunStatus};
 use dad_definition::Problems;
 use dad_project::ProjectError;
 use dad_run::{NextStep, RunError, RunErrorKind, SetupError};
@@ -168,6 +168,10 @@ fn hint_about_names(error: &ProjectError) -> Option<Hint> {
     match error {
         ProjectError::AgentName(IdError::Character { id, .. }) if Path::new(id).is_file() => {
             Some(hint.command(["run", id]).text(" runs a file"))
+        }
+        ProjectError::AgentName(IdError::Character { id, .. }) => {
+            let near = id.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+            ElementId::new(&*near).is_ok().then(|| hint.text(format!("write `{near}`")))
         }
         ProjectError::AmbiguousName { name } => Some(
             hint.command(["run", "agent", name])

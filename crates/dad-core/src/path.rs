@@ -31,7 +31,7 @@ pub struct PathError {
 
 fn not_a_path(path: &str, reason: &IdError) -> String {
     if path.is_empty() {
-        return "the path of a step or component is empty".to_owned();
+        return format!("the path of a step or component is empty; {reason}");
     }
     format!("`{path}` is not a hierarchy path: {reason}")
 }

@@ -29,6 +29,7 @@
 //! # let _ = handlers;
 //! ```
 
+mod below;
 mod conversation;
 mod error;
 mod fold;

@@ -9,9 +9,10 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::below::Below;
 use crate::error::TerminalError;
 use crate::fold::Fold;
 use crate::text::only_colours;
@@ -21,6 +22,9 @@ static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(Mutex::default);
 /// Lines kept while a prompt is open. A person may think for a day while other branches continue.
 const KEPT_LINES: usize = 500;
 
+/// The most often that moving lines are drawn in a second.
+const FRAMES: u8 = 20;
+
 /// Lines of at most so many bytes are not compared with the width of the terminal.
 const NARROW: usize = 20;
 
@@ -28,7 +32,6 @@ const NARROW: usize = 20;
 /// from the failure of the prompt.
 const QUIET: Duration = Duration::from_secs(3);
 
-#[derive(Default)]
 struct Screen {
     bars: MultiProgress,
     spinners: BTreeMap<u64, Shown>,
@@ -41,6 +44,22 @@ struct Screen {
     interrupted_at: Option<Instant>,
     /// The name of the program, whose commands stay whole where lines are folded.
     program: String,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        let below = ProgressDrawTarget::term_like_with_hz(Box::new(Below::default()), FRAMES);
+        Self {
+            bars: MultiProgress::with_draw_target(below),
+            spinners: BTreeMap::new(),
+            made: 0,
+            held: None,
+            forbidden: 0,
+            editing: false,
+            interrupted_at: None,
+            program: String::new(),
+        }
+    }
 }
 
 #[derive(Default)]

@@ -114,6 +114,8 @@ mod runs_show;
 mod runs_why;
 mod same_question;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod screens;
 #[cfg(unix)]
 mod secrets;
 #[cfg(unix)]
@@ -131,6 +133,8 @@ mod stops;
 mod stops_real;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod terminal_live;
 #[cfg(unix)]
 mod texts;
 mod tool_calls;

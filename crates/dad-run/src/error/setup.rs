@@ -361,7 +361,7 @@ pub enum SetupError {
     )]
     OriginalSystem(String),
     /// All runs are completed.
-    #[error("there is no run that is not completed")]
+    #[error("there is no unfinished run")]
     NothingToResume,
     /// A completed run has nothing left to execute.
     #[error("`{0}` is completed, there is nothing to resume")]
@@ -456,6 +456,7 @@ impl SetupError {
             Self::UnknownRun { .. } => NextStep::ListRuns,
             Self::NoRuns { unreadable: true } => NextStep::ListUnreadableRuns,
             Self::NoRuns { unreadable: false } => NextStep::StartRun,
+            Self::AmbiguousRun { .. } => NextStep::other("write more of the id"),
             Self::AmbiguousQuestion { .. } => NextStep::other("name one by its path or its id"),
             Self::UnknownQuestion { questions, .. } if !questions.is_empty() => {
                 NextStep::other(format!("open questions: {questions}"))

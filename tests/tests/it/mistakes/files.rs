@@ -86,7 +86,7 @@ fn archives() {
         .by(&["runs", "export", "last", "--tar", "nowhere/run.tar"])
         .by(&["runs", "export", "last"]);
     let whole = fs::read(env.project().join("run.tar")).unwrap();
-    fs::write(env.project().join("half.tar"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(env.project().join("half.tar"), &whole[..1000]).unwrap();
     said.late(2, &["runs", "import", "half.tar", "--run-root", "elsewhere"]);
     fs::write(env.project().join("empty.tar"), "").unwrap();
     said.late(2, &["runs", "import", "empty.tar"]);

@@ -1,5 +1,7 @@
 //! The steps and components that a user names.
 
+use std::fmt::Display;
+
 use dad_core::{HierarchyPath, PathSelector, SelectError};
 use dad_run::{RunEntry, RunError};
 
@@ -7,7 +9,7 @@ use crate::error::CommandError;
 use crate::output::hint::Hint;
 
 /// The error for a step or component of the definition that the run did not reach.
-pub(crate) fn not_reached(path: &HierarchyPath, run: &RunEntry) -> CommandError {
+pub(crate) fn not_reached(path: &(impl Display + ?Sized), run: &RunEntry) -> CommandError {
     let message = format!("`{path}` was not reached in `{}`", run.run_id);
     CommandError::usage("not_reached", message).with_hint(lists_steps(run))
 }

@@ -87,10 +87,12 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
     let view = found.view();
     match path {
         None => run(view, arguments)?,
-        Some(path) => {
-            let selector = selector(path)?;
+        Some(text) => {
+            let selector = selector(text)?;
             let path = selector.select(view.entries().map(|(path, _)| path));
             let path = path.map_err(|error| match view.select_in_definition(&selector) {
+                // The definition knows no iterations.
+                Some(_) if text.contains("iter_") => not_reached(text, &entry),
                 Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
                 _ => not_found(&error, &entry),
             });
