@@ -448,7 +448,9 @@ fn with_way_out(mut error: clap::Error) -> clap::Error {
     error.remove(ContextKind::Suggested);
     let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let tip = match word.split_once('=') {
-        _ if word.strip_prefix('-').is_some_and(is_number) => "a number below zero is not possible here".to_owned(),
+        _ if word.strip_prefix('-').is_some_and(is_number) => {
+            "a number below zero is not possible here".to_owned()
+        }
         Some((name, _)) if !name.is_empty() && !name.starts_with('-') => {
             format!("give a variable its value by `--var {}`", shell_word(&word))
         }

@@ -100,7 +100,10 @@ impl CommandError {
                 } = &*self.info;
                 print_line(&format!("{red}error{red:#}[{code}]: {}", printable(message)));
                 if let Some(hint) = hint {
-                    print_line(&format!("  hint: {}", fold(&printable(hint), 8, 8, error_width())));
+                    print_line(&format!(
+                        "  hint: {}",
+                        fold(&printable(hint), 8, 8, error_width())
+                    ));
                 }
             }
         }
@@ -171,7 +174,9 @@ fn hint_about_names(error: &ProjectError) -> Option<Hint> {
         }
         ProjectError::AgentName(IdError::Character { id, .. }) => {
             let near = id.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-            ElementId::new(&*near).is_ok().then(|| hint.text(format!("write `{near}`")))
+            ElementId::new(&*near)
+                .is_ok()
+                .then(|| hint.text(format!("write `{near}`")))
         }
         ProjectError::AmbiguousName { name } => Some(
             hint.command(["run", "agent", name])

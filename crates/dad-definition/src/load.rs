@@ -126,7 +126,8 @@ fn read_file(path: &Path, project_root: Option<&Path>) -> Result<Reading, Proble
     if !is_known(path) {
         let message = "a definition is a file in `.yaml`, `.yml` or `.json`";
         return Err(refused(if path.is_dir() {
-            Problem::new("unknown_format", format!("{message}, and this is a directory")).hint("name a file in it")
+            Problem::new("unknown_format", format!("{message}, and this is a directory"))
+                .hint("name a file in it")
         } else {
             Problem::new("unknown_format", message)
         }));
@@ -180,7 +181,8 @@ fn read_str(text: &str, file_name: &str, base: Option<&Path>, root: Option<&Path
 
 fn nothing_in(file_name: &str) -> Problem {
     let problem = Problem::new("empty", "there is no definition in this file");
-    let problem = problem.hint("a definition begins with `schema_version: 1`, `kind: agent` or `kind: flow`, and `elements`");
+    let problem = problem
+        .hint("a definition begins with `schema_version: 1`, `kind: agent` or `kind: flow`, and `elements`");
     problem.in_file(file_name)
 }
 
@@ -263,7 +265,8 @@ pub fn load_data_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Probl
 /// Whether a type is read from a mapping.
 fn is_mapping<T: DeserializeOwned>() -> bool {
     let read = serde_json::from_value::<T>(Value::Object(Map::new()));
-    read.err().is_none_or(|error| !dad_core::internal::is_about_a_type(&error))
+    read.err()
+        .is_none_or(|error| !dad_core::internal::is_about_a_type(&error))
 }
 
 /// The key that an error says is missing.

@@ -394,12 +394,7 @@ fn write_excerpt(
     } else {
         column.saturating_sub(most / 3)
     };
-    let shown: String = whole
-        .chars()
-        .skip(from)
-        .take(most)
-        .map(visible)
-        .collect();
+    let shown: String = whole.chars().skip(from).take(most).map(visible).collect();
     let carets = marked.clamp(1, shown.chars().count().saturating_sub(column - from).max(1));
     let (before, after) = (
         if from > 0 { "…" } else { "" },

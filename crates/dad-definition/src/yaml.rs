@@ -382,7 +382,10 @@ fn too_deep() -> Problem {
 
 /// Whether a line has a text with `: ` in it; keys of JSON are in quotes.
 fn has_several_colons(line: &str) -> bool {
-    line.matches(": ").count().saturating_sub(line.matches("\": ").count()) > 1
+    line.matches(": ")
+        .count()
+        .saturating_sub(line.matches("\": ").count())
+        > 1
 }
 
 fn has_placeholder(line: &str) -> bool {

@@ -117,10 +117,15 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 
 /// The hint about a key that stands beside `environments` and belongs into one of them.
 fn of_an_environment(problem: &Problem) -> Option<String> {
-    let key = problem.path.as_deref().filter(|_| problem.code == "unknown_key")?;
+    let key = problem
+        .path
+        .as_deref()
+        .filter(|_| problem.code == "unknown_key")?;
     // The type of its values knows the keys, and says so about one that is none.
     let read = Environment::deserialize(json!({ key: null }));
-    let is_one = read.err().is_none_or(|error| !error.to_string().starts_with("unknown field"));
+    let is_one = read
+        .err()
+        .is_none_or(|error| !error.to_string().starts_with("unknown field"));
     is_one.then(|| format!("it belongs to an environment: `environments: {{ {DEFAULT}: {{ {key}: … }} }}`"))
 }
 

@@ -72,14 +72,7 @@ fn columns(text: &str) -> usize {
     plain.map(|part| part.chars().count()).sum()
 }
 
-fn fold_line(
-    shown: &mut String,
-    line: &str,
-    mut at: usize,
-    hanging: usize,
-    width: usize,
-    program: &str,
-) {
+fn fold_line(shown: &mut String, line: &str, mut at: usize, hanging: usize, width: usize, program: &str) {
     let mut gap = 0;
     let words = words(line, width, program);
     for (number, word) in words.iter().copied().enumerate() {
@@ -108,7 +101,10 @@ fn fold_line(
 /// The columns of the words up to the next wide gap, if they are few enough to stay together as one cell of a row.
 fn cell(words: &[&str]) -> Option<usize> {
     let words = words.iter().take_while(|word| !word.is_empty());
-    let length = words.map(|word| columns(word) + 1).sum::<usize>().saturating_sub(1);
+    let length = words
+        .map(|word| columns(word) + 1)
+        .sum::<usize>()
+        .saturating_sub(1);
     (length <= CELL).then_some(length)
 }
 

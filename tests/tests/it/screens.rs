@@ -111,6 +111,8 @@ impl<'e> Screens<'e> {
         // With the blanks that align them.
         settings.add_filter(r"(?m)^ +\d+  (\S+\.\w+)$", "  [length]  $1");
         settings.add_filter(r" +\[size\]", " [size]");
+        // The parser of the command line takes the name from the file of the program.
+        settings.add_filter("dhenara-under-test", "dhenara");
         Self {
             env,
             text: String::new(),
@@ -125,9 +127,15 @@ impl<'e> Screens<'e> {
             let Printed { lines, .. } = fitting(self.env, shape, args);
             // One that fits at once is shown once.
             if lines != before {
-                let shown = lines.iter().map(|line| self.env.shown(line) + "\n").collect::<String>();
+                let shown = lines
+                    .iter()
+                    .map(|line| self.env.shown(line) + "\n")
+                    .collect::<String>();
                 let (columns, rule) = (shape.columns, "-".repeat(usize::from(shape.columns)));
-                self.text += &format!("$ dhenara {}  # {columns} columns\n{rule}\n{shown}\n", args.join(" "));
+                self.text += &format!(
+                    "$ dhenara {}  # {columns} columns\n{rule}\n{shown}\n",
+                    args.join(" ")
+                );
             }
             before = lines;
         }
@@ -200,7 +208,13 @@ fn ends_of_runs() {
         .add(&["run", "step", "last", "good"])
         .add(&["run", "asks.yaml", "--no-input"])
         .add(&["wait", "last"])
-        .add(&["answer", "last", "--deny", "not before the tests have passed on every platform that is supported", "--no-input"]);
+        .add(&[
+            "answer",
+            "last",
+            "--deny",
+            "not before the tests have passed on every platform that is supported",
+            "--no-input",
+        ]);
     assert_snapshot!(screens.all());
 }
 
@@ -221,11 +235,17 @@ fn projects_and_definitions() {
     let env = project();
     env.write(
         "bad.yaml",
-        &DEMO.replace("  - node: ask", "  - node: ask, with_a_very_long_key_that_is_not_known: 1"),
+        &DEMO.replace(
+            "  - node: ask",
+            "  - node: ask, with_a_very_long_key_that_is_not_known: 1",
+        ),
     );
     env.write(
         "wide.yaml",
-        &FAILS.replace("type: command, settings: { commands: [[\"sh\"", "type: comand, a_very_long_key_that_is_not_known: 1, settings: { commands: [[\"sh\""),
+        &FAILS.replace(
+            "type: command, settings: { commands: [[\"sh\"",
+            "type: comand, a_very_long_key_that_is_not_known: 1, settings: { commands: [[\"sh\"",
+        ),
     );
     let mut screens = Screens::of(&env);
     screens
@@ -242,7 +262,11 @@ fn projects_and_definitions() {
         .add(&["runs", "show", "nothing"])
         .add(&["run", "demo.yaml", "--vra", "topic=x"]);
     // Each makes something, which is there when it is called again.
-    for args in [&["new", "agent", "helper_of_many"][..], &["new", "flow", "notes"], &["init", "another"]] {
+    for args in [
+        &["new", "agent", "helper_of_many"][..],
+        &["new", "flow", "notes"],
+        &["init", "another"],
+    ] {
         screens.add(args);
     }
     assert_snapshot!(screens.all());
@@ -280,15 +304,22 @@ fn diagrams_and_values_to_be_copied_stay_as_they_are() {
 fn colours_are_for_terminals_that_want_them() {
     let env = with_runs();
     let [wide, _] = SHAPES;
-    let screen = |environment: &[(&str, &str)]| env.printed_at(wide, environment, &["runs", "show", "last~1"]);
+    let screen =
+        |environment: &[(&str, &str)]| env.printed_at(wide, environment, &["runs", "show", "last~1"]);
     let codes = |text: &str| text.contains("\u{1b}[1m") || text.contains("\u{1b}[31m");
     let (coloured, plain) = (screen(&[]), screen(&[("NO_COLOR", "1")]));
     assert!(codes(&coloured.formatted), "{}", coloured.formatted);
     assert!(!codes(&plain.formatted), "{}", plain.formatted);
     assert_eq!(coloured.lines, plain.lines);
-    assert_eq!((&*coloured.status, &*plain.status), ("exit status: 0", "exit status: 0"));
+    assert_eq!(
+        (&*coloured.status, &*plain.status),
+        ("exit status: 0", "exit status: 0")
+    );
     // A file has whole lines, and no codes.
-    let file = env.unchanged(&["runs", "show", "last~1", "compile"]).expect(0).stdout;
+    let file = env
+        .unchanged(&["runs", "show", "last~1", "compile"])
+        .expect(0)
+        .stdout;
     assert!(!file.contains('\u{1b}'), "{file}");
     assert!(file.lines().any(|line| line.chars().count() > 150), "{file}");
 }

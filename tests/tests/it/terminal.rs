@@ -452,9 +452,7 @@ fn there_is_no_prompt_without_a_terminal_or_with_no_input() {
     assert_eq!(status, "exit status: 3");
     let answer = env.dhenara_at_terminal(&["answer", "last", "--no-input"]).ends();
     assert!(
-        answer
-            .screen
-            .contains("no answer is given for `flow_root.ask`"),
+        answer.screen.contains("no answer is given for `flow_root.ask`"),
         "{}",
         answer.screen
     );

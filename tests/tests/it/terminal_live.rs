@@ -45,14 +45,18 @@ fn moves(screen: &str) -> bool {
 
 /// The rows behind the first, which has the id of the run.
 fn rows(screen: &str) -> String {
-    let lines = screen.lines().filter(|line| !line.contains("  artifacts ") && !line.contains("[root]"));
+    let lines = screen
+        .lines()
+        .filter(|line| !line.contains("  artifacts ") && !line.contains("[root]"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 fn wait_for_step<'t, 'e>(terminal: &'t Terminal<'e>) -> &'t Terminal<'e> {
     terminal.wait("the line of the step moves", |terminal| {
         let screen = terminal.screen();
-        screen.lines().any(|line| moves(line) && line.contains("a_step_that_waits"))
+        screen
+            .lines()
+            .any(|line| moves(line) && line.contains("a_step_that_waits"))
     })
 }
 
@@ -122,7 +126,9 @@ fn variables_are_asked_for_on_a_narrow_screen() {
          elements:\n  - { node: a, type: command, settings: { commands: [[echo, \"$var{title_of_the_report}, $var{tone}\"]] } }\n",
     );
     let terminal = env.dhenara_at_shape(SHAPES[1], &["run", "flow.yaml"]);
-    terminal.shows("title_of_the_report").answer("A title that is longer than what is left of a line of sixty columns");
+    terminal
+        .shows("title_of_the_report")
+        .answer("A title that is longer than what is left of a line of sixty columns");
     terminal.shows("tone").press(ENTER);
     let AtEnd { screen, status, .. } = terminal.ends();
     assert_eq!(status, "exit status: 0", "{screen}");
@@ -132,7 +138,9 @@ fn variables_are_asked_for_on_a_narrow_screen() {
 
 #[test]
 fn an_approval_with_a_long_preview_fits_a_small_screen() {
-    let lines: String = (1..=60).map(|n| format!("line {n} of a file that is longer than the screen\\n")).collect();
+    let lines: String = (1..=60)
+        .map(|n| format!("line {n} of a file that is longer than the screen\\n"))
+        .collect();
     let env = project(&format!(
         "schema_version: 1\nkind: flow\nelements:\n  - node: save\n    type: file_operation\n    requires_approval: true\n    settings:\n      \
          base_directory: \"$var{{project_root}}\"\n      operations: [{{ type: create_file, path: long.txt, content: \"{lines}\" }}]\n"

@@ -99,7 +99,9 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
         return Err(CommandError::usage("already_driven", message)
             .with_hint("leave out `--model`, `--replay` and `--budget`"));
     }
-    let open = view.open_question(which).map_err(|error| no_question(error, view))?;
+    let open = view
+        .open_question(which)
+        .map_err(|error| no_question(error, view))?;
     let open = open.clone();
     let question = view.question(&open.id)?;
     // An obstacle to resuming is reported before the answer becomes a file of the run.
@@ -222,14 +224,14 @@ fn no_question(error: SetupError, view: &RunView) -> CommandError {
 
 /// The form of an answer, by its fields.
 fn shape_of(question: &Question) -> String {
-    let Some(fields) = question.schema["properties"].as_object().filter(|fields| !fields.is_empty()) else {
+    let Some(fields) = question.schema["properties"]
+        .as_object()
+        .filter(|fields| !fields.is_empty())
+    else {
         return how_to_answer(question).to_owned();
     };
     let fields: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
-    format!(
-        "write a JSON object; its fields are {}",
-        fields.join(", ")
-    )
+    format!("write a JSON object; its fields are {}", fields.join(", "))
 }
 
 fn how_to_answer(question: &Question) -> &'static str {

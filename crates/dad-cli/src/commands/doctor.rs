@@ -124,7 +124,7 @@ fn failed(error: &CommandError) -> Check {
             // They stand behind the names of the checks.
             let width = output_width().map(|width| width.saturating_sub(BEHIND_NAMES));
             problems.for_width(width).to_string().trim_end().to_owned()
-        },
+        }
         None => error.info.message.clone(),
     };
     let check = Check::new("project", CheckStatus::Failed, message);

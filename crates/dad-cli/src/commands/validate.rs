@@ -265,7 +265,9 @@ fn tell(verdict: &Verdict) -> Result<(), CommandError> {
         }
         Ok(_) => count(verdict.unready.len() as u64, "problem"),
         Err(problems) => {
-            print_line(&dad_terminal::printable(problems.for_width(error_width()).to_string().trim_end()));
+            print_line(&dad_terminal::printable(
+                problems.for_width(error_width()).to_string().trim_end(),
+            ));
             count(problems.as_slice().len() as u64, "problem")
         }
     };

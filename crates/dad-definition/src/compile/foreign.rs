@@ -10,7 +10,18 @@ use crate::problem::{Problem, Severity, quoted};
 
 /// The words of placeholders, with other words that are taken for them.
 const WORDS: &[(&str, &[&str])] = &[
-    ("var", &["variable", "vars", "variables", "param", "params", "input", "inputs"]),
+    (
+        "var",
+        &[
+            "variable",
+            "vars",
+            "variables",
+            "param",
+            "params",
+            "input",
+            "inputs",
+        ],
+    ),
     ("expr", &["exp", "expression", "eval"]),
     ("hier", &["hierarchy", "step", "steps", "ref"]),
     ("secret", &["secrets"]),
@@ -27,13 +38,15 @@ impl Compiler<'_> {
     pub(super) fn foreign_placeholders(&mut self, settings: &Value, is_shell: bool, place: &Place) {
         match settings {
             Value::String(text) => {
-                if self.report.is_full_for(Severity::Warning) || !(text.contains('$') || text.contains("{{")) {
+                if self.report.is_full_for(Severity::Warning) || !(text.contains('$') || text.contains("{{"))
+                {
                     return;
                 }
                 for Found { part, meant } in self.foreign_in(text, is_shell) {
                     let written = quoted(text.get(part.clone()).unwrap_or_default());
                     let message = format!("{written} is no placeholder and stays as it is");
-                    let problem = Problem::new("foreign_placeholder", message).hint(format!("did you mean `{meant}`?"));
+                    let problem =
+                        Problem::new("foreign_placeholder", message).hint(format!("did you mean `{meant}`?"));
                     self.report
                         .add(problem.warning().within(self.spans, place, text, part));
                 }

@@ -387,7 +387,11 @@ impl Compiler<'_> {
             let problem = Problem::new("reserved_variable", message).hint("choose another name");
             self.report.add(problem.at(self.spans, &settings_place));
         }
-        self.foreign_placeholders(&node.settings, node.node_type == NodeType::COMMAND, &settings_place);
+        self.foreign_placeholders(
+            &node.settings,
+            node.node_type == NodeType::COMMAND,
+            &settings_place,
+        );
         // Of a node of unknown type it is not known which variables it adds.
         let mut references = match info {
             Some(_) => self.references(

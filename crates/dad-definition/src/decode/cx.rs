@@ -52,10 +52,16 @@ impl Cx {
 fn spelling(wanted: &str, found: &Data) -> Option<String> {
     match found {
         Data::Number(number) if wanted == "an id" => Some(format!("put it in quotes: `\"{number}\"`")),
-        Data::Null if wanted == "an id" => Some("write a name of letters, digits and `_` behind the key".to_owned()),
-        Data::Text(text) if wanted.starts_with("the number `") => Some(format!("write `{text}` without quotes"))
-            .filter(|_| wanted == format!("the number `{text}`")),
-        Data::Map(_) if wanted.starts_with("a list") => Some("begin each item of the list with `- `".to_owned()),
+        Data::Null if wanted == "an id" => {
+            Some("write a name of letters, digits and `_` behind the key".to_owned())
+        }
+        Data::Text(text) if wanted.starts_with("the number `") => {
+            Some(format!("write `{text}` without quotes"))
+                .filter(|_| wanted == format!("the number `{text}`"))
+        }
+        Data::Map(_) if wanted.starts_with("a list") => {
+            Some("begin each item of the list with `- `".to_owned())
+        }
         _ => None,
     }
 }

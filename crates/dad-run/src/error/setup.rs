@@ -481,9 +481,9 @@ impl SetupError {
                 NextStep::other("name a step that was executed there, or the loop or conditional itself")
             }
             Self::NothingToReuse { path, .. } => NextStep::StartAt { path: path.clone() },
-            Self::UnknownVariable { known, .. } if known.is_empty() => {
-                NextStep::other("the definition declares no variables; `required` and `variables` declare some")
-            }
+            Self::UnknownVariable { known, .. } if known.is_empty() => NextStep::other(
+                "the definition declares no variables; `required` and `variables` declare some",
+            ),
             Self::UnknownVariable { known, .. } => {
                 NextStep::other(format!("the variables are {}", known.join(", ")))
             }

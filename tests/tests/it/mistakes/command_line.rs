@@ -53,7 +53,15 @@ fn numbers_times_and_sizes() {
         .by(&["runs", "prune", "--keep-days", "a week"])
         .by(&["runs", "prune", "--keep-last", "-3"])
         .by(&["runs", "prune", "--max-size", "lots"])
-        .by(&["run", "flow", "flow.yaml", "--each", "rows.jsonl", "--repeat", "twice"]);
+        .by(&[
+            "run",
+            "flow",
+            "flow.yaml",
+            "--each",
+            "rows.jsonl",
+            "--repeat",
+            "twice",
+        ]);
     assert_snapshot!(said.all());
 }
 
@@ -94,7 +102,10 @@ fn rows_of_a_batch() {
     };
     each(&mut said, "");
     each(&mut said, "tone,list\ncalm,1\n");
-    each(&mut said, "{\"variables\": {\"tone\": \"a\"}}\n{\"variables\": \n");
+    each(
+        &mut said,
+        "{\"variables\": {\"tone\": \"a\"}}\n{\"variables\": \n",
+    );
     each(&mut said, "{\"tone\": \"a\"}\n");
     each(&mut said, "{\"id\": \"x\"}\n{\"id\": \"x\"}\n");
     said.by(&["run", "flow", "flow.yaml", "--each", "nothing.jsonl"])

@@ -75,7 +75,11 @@ fn keys() {
         env.write(".dhenara/.secrets/.credentials.yaml", text);
         let checked = env.unchanged(&["models", "check", "openai/gpt-5.5"]);
         assert!(!checked.to_string().contains("sk-1234"), "{checked}");
-        said.note(&["models", "check", "openai/gpt-5.5"], &checked.stderr, &checked.to_string());
+        said.note(
+            &["models", "check", "openai/gpt-5.5"],
+            &checked.stderr,
+            &checked.to_string(),
+        );
     }
     assert_snapshot!(said.all());
 }

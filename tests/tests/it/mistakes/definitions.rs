@@ -82,7 +82,9 @@ fn heads_of_files() {
         .in_definition(&format!("schema_version: 1\nkind: workflow\n{element}"))
         .in_definition(&format!("schema_version: 1\nkind: agent\n{element}"))
         .in_definition("schema_version: 1\nkind: flow\n")
-        .in_definition(&format!("schema_version: 1\nkind: flow\n{element}---\nkind: flow\n"));
+        .in_definition(&format!(
+            "schema_version: 1\nkind: flow\n{element}---\nkind: flow\n"
+        ));
     assert_snapshot!(said.all());
 }
 

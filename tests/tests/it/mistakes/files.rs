@@ -15,7 +15,10 @@ fn bytes_that_are_no_text() {
     let file = env.project().join("flow.yaml");
     fs::write(&file, [FLOW.as_bytes(), b"description: caf\xe9\n"].concat()).unwrap();
     said.by(&run);
-    let wide: Vec<u8> = "\u{feff}kind: flow\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide: Vec<u8> = "\u{feff}kind: flow\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     fs::write(&file, wide).unwrap();
     said.by(&run);
     fs::write(&file, "kind: flow\0\n").unwrap();
@@ -30,7 +33,10 @@ fn marks_and_ends_of_lines_of_other_systems_are_none() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", &format!("\u{feff}{}", FLOW.replace('\n', "\r\n")));
     drop(env.run(&["validate", "flow.yaml"]).expect(0));
-    env.write("flow.yaml", &FLOW.replace("commands", "comands").replace('\n', "\r\n"));
+    env.write(
+        "flow.yaml",
+        &FLOW.replace("commands", "comands").replace('\n', "\r\n"),
+    );
     assert_snapshot!(env.unchanged(&["validate", "flow.yaml"]).expect(2), @r#"
     flow.yaml: 1 problem
     ---- stderr
@@ -65,7 +71,15 @@ fn inputs() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FLOW);
     let mut said = Said::in_(&env);
-    for text in ["", "[]", "{", "{\"nothing\": {}}", "{\"a\": 5}", "{\"a\": {\"comands\": []}}", "{\"a\": {}} x"] {
+    for text in [
+        "",
+        "[]",
+        "{",
+        "{\"nothing\": {}}",
+        "{\"a\": 5}",
+        "{\"a\": {\"comands\": []}}",
+        "{\"a\": {}} x",
+    ] {
         env.write("in.json", text);
         said.by(&["run", "flow", "flow.yaml", "--static-inputs", "in.json"]);
     }

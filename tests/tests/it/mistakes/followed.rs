@@ -25,10 +25,22 @@ fn names_and_variables() {
     drop(env.run(&["run", "flow", &near]).expect(0));
     let command = hinted(&env.run(&["run", "agent", "flow.yaml"]).expect(2).stderr);
     drop(env.run(&words(&command)).expect(0));
-    let option = hinted(&env.run(&["run", "flow", "flow.yaml", "tone=loud"]).expect(2).stderr);
-    let given = [&["run", "flow", "flow.yaml"], &*option.split(' ').collect::<Vec<_>>()].concat();
+    let option = hinted(
+        &env.run(&["run", "flow", "flow.yaml", "tone=loud"])
+            .expect(2)
+            .stderr,
+    );
+    let given = [
+        &["run", "flow", "flow.yaml"],
+        &*option.split(' ').collect::<Vec<_>>(),
+    ]
+    .concat();
     drop(env.run(&given).expect(0));
-    let command = hinted(&env.run(&["runs", "list", "--project-root", "new"]).expect(2).stderr);
+    let command = hinted(
+        &env.run(&["runs", "list", "--project-root", "new"])
+            .expect(2)
+            .stderr,
+    );
     drop(env.run(&words(&command)).expect(0));
     drop(env.run(&["runs", "list", "--project-root", "new"]).expect(0));
 }
@@ -39,10 +51,22 @@ fn spellings_in_definitions() {
     for (wrong, right) in [
         ("node: a b", "node: a_b"),
         ("node: 1", "node: \"1\""),
-        ("settings: { commands: [[echo, '$expr{ list.0 }']]", "settings: { commands: [[echo, '$expr{ list[0] }']]"),
-        ("settings: { commands: [[echo, '$expr{ if 1 }']]", "settings: { commands: [[echo, '$expr{ true ? 1 : 2 }']]"),
-        ("settings: { commands: [[echo, '$expr{ tone | upper }']]", "settings: { commands: [[echo, '$expr{ tone.upper() }']]"),
-        ("settings: { commands: [[echo, 'py: x']], cwd: x", "settings: { commands: [[echo, '$expr{ py: 1 if tone else 2 }']]"),
+        (
+            "settings: { commands: [[echo, '$expr{ list.0 }']]",
+            "settings: { commands: [[echo, '$expr{ list[0] }']]",
+        ),
+        (
+            "settings: { commands: [[echo, '$expr{ if 1 }']]",
+            "settings: { commands: [[echo, '$expr{ true ? 1 : 2 }']]",
+        ),
+        (
+            "settings: { commands: [[echo, '$expr{ tone | upper }']]",
+            "settings: { commands: [[echo, '$expr{ tone.upper() }']]",
+        ),
+        (
+            "settings: { commands: [[echo, 'py: x']], cwd: x",
+            "settings: { commands: [[echo, '$expr{ py: 1 if tone else 2 }']]",
+        ),
     ] {
         let with = |part: &str| {
             let (at, _) = part.split_once(' ').unwrap();
@@ -66,7 +90,10 @@ fn settings_of_an_environment() {
     let right = hinted(&env.run(&["run", "flow", "flow.yaml"]).expect(2).stderr);
     env.write(".dhenara/config.yaml", &right.replace('…', "elsewhere"));
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
-    assert!(env.last_run().starts_with(env.project().join("elsewhere")), "{right}");
+    assert!(
+        env.last_run().starts_with(env.project().join("elsewhere")),
+        "{right}"
+    );
 }
 
 #[test]
@@ -76,10 +103,18 @@ fn runs_and_archives() {
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
     // A run that asks nothing can be resumed, with the same end.
     let refused = env.run(&["answer", "last", "--input", "{}"]).expect(2);
-    let command = refused.stderr.split('`').rfind(|part| part.starts_with("dhenara ")).unwrap().to_owned();
+    let command = refused
+        .stderr
+        .split('`')
+        .rfind(|part| part.starts_with("dhenara "))
+        .unwrap()
+        .to_owned();
     drop(env.run(&words(&command)).expect(1));
     drop(env.run(&["runs", "export", "last", "--tar", "run.tar"]).expect(0));
     let refused = env.run(&["runs", "import", "run.tar"]).expect(2);
     assert!(refused.stderr.contains("`--run-root DIR`"), "{refused}");
-    drop(env.run(&["runs", "import", "run.tar", "--run-root", "elsewhere"]).expect(0));
+    drop(
+        env.run(&["runs", "import", "run.tar", "--run-root", "elsewhere"])
+            .expect(0),
+    );
 }

@@ -91,8 +91,15 @@ impl<'e> Said<'e> {
 
 /// A word as a person types it.
 fn quoted(word: &str) -> String {
-    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=~@,".contains(c));
-    if is_plain { word.to_owned() } else { format!("'{word}'") }
+    let is_plain = !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./=~@,".contains(c));
+    if is_plain {
+        word.to_owned()
+    } else {
+        format!("'{word}'")
+    }
 }
 
 /// A flow of one step.

@@ -10,7 +10,9 @@ fn runs_that_are_none() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FLOW);
     let mut said = Said::in_(&env);
-    said.by(&["runs", "show", "last"]).by(&["resume", "last"]).by(&["answer", "last"]);
+    said.by(&["runs", "show", "last"])
+        .by(&["resume", "last"])
+        .by(&["answer", "last"]);
     for _ in 0..2 {
         drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
     }
@@ -79,7 +81,11 @@ fn re_runs() {
 #[test]
 fn answers() {
     let env = TestEnvironment::new();
-    let flow = LOOP.replacen("type: command", "pre_events: [node_input_required], type: command", 1);
+    let flow = LOOP.replacen(
+        "type: command",
+        "pre_events: [node_input_required], type: command",
+        1,
+    );
     env.write("flow.yaml", &flow);
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
     let mut said = Said::in_(&env);

@@ -6,10 +6,9 @@ use dad_nodes::{CommandNodeOutcome, file_diffs};
 use dad_project::{AttemptTranscript, ModelTurn, ProjectRun, Transcript, Turn};
 use dad_run::{Question, RunEntry, RunView, StepCommitted, ViewEntry, layout};
 use dad_terminal::{
-    output_width,
     BOLD, DIM,
     internal::{mark, waits_for},
-    printable,
+    output_width, printable,
 };
 use serde_json::{Value, json};
 
