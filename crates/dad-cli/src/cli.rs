@@ -1,7 +1,7 @@
 //! The command line: its commands, and the way from the arguments of this process to an exit code.
 
 use std::collections::HashSet;
-use std::error::Error as _;
+use std::error::Error;
 use std::ffi::OsString;
 use std::num::ParseIntError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -344,7 +344,10 @@ impl App {
             .map(|word| word.to_string_lossy().into_owned());
         let words: Vec<String> = words.collect();
         if error.kind() == ErrorKind::ValueValidation
-            && error.source().is_some_and(|source| source.is::<ParseIntError>())
+            && error
+                .source()
+                .and_then(<dyn Error>::downcast_ref::<ParseIntError>)
+                .is_some()
         {
             return clap::Error::raw(error.kind(), not_whole(&error));
         }

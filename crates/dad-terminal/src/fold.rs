@@ -73,7 +73,7 @@ fn columns(text: &str) -> usize {
 }
 
 fn fold_line(shown: &mut String, line: &str, mut at: usize, hanging: usize, width: usize, program: &str) {
-    let mut gap = 0;
+    let (mut gap, mut has_begun) = (0, false);
     let words = words(line, width, program);
     for (number, word) in words.iter().copied().enumerate() {
         if word.is_empty() {
@@ -81,7 +81,7 @@ fn fold_line(shown: &mut String, line: &str, mut at: usize, hanging: usize, widt
             continue;
         }
         let length = match columns(word) {
-            length if gap > 1 => cell(&words[number..]).unwrap_or(length),
+            length if gap > 1 && has_begun => cell(&words[number..]).unwrap_or(length),
             length => length,
         };
         let indent = hanging.min(width.saturating_sub(length)).max(hanging.min(LEAST));
@@ -95,6 +95,7 @@ fn fold_line(shown: &mut String, line: &str, mut at: usize, hanging: usize, widt
         shown.push_str(word);
         at += columns(word);
         gap = 1;
+        has_begun = true;
     }
 }
 

@@ -379,14 +379,7 @@ impl Compiler<'_> {
         } = info
             .map(|info| (info.compile)(&node.settings))
             .unwrap_or_default();
-        for name in prompt_variables
-            .keys()
-            .filter(|name| RUN_VARIABLES.contains(&name.as_str()))
-        {
-            let message = format!("`{name}` is a variable of every run and cannot be defined again");
-            let problem = Problem::new("reserved_variable", message).hint("choose another name");
-            self.report.add(problem.at(self.spans, &settings_place));
-        }
+        self.reserved_names(&prompt_variables, &settings_place);
         self.foreign_placeholders(
             &node.settings,
             node.node_type == NodeType::COMMAND,
@@ -447,6 +440,18 @@ impl Compiler<'_> {
             digest: digest_of(element),
             references,
             prompt_variables,
+        }
+    }
+
+    /// Reports variables of a node that have the name of one that every run has.
+    fn reserved_names(&mut self, prompt_variables: &Map<String, Value>, settings_place: &Place) {
+        for name in prompt_variables
+            .keys()
+            .filter(|name| RUN_VARIABLES.contains(&name.as_str()))
+        {
+            let message = format!("`{name}` is a variable of every run and cannot be defined again");
+            let problem = Problem::new("reserved_variable", message).hint("choose another name");
+            self.report.add(problem.at(self.spans, settings_place));
         }
     }
 

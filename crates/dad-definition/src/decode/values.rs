@@ -165,7 +165,9 @@ pub(crate) fn element_id(text: &str, place: &Place, cx: &mut Cx) -> Option<Eleme
                     }
                 })
                 .collect();
-            let is_near = near != text && near.starts_with(|c: char| c.is_ascii_alphanumeric()) && ElementId::new(&near).is_ok();
+            let is_near = near != text
+                && near.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && ElementId::new(&near).is_ok();
             cx.at(
                 place,
                 if is_near {
