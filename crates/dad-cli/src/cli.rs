@@ -1,7 +1,9 @@
 //! The command line: its commands, and the way from the arguments of this process to an exit code.
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::ffi::OsString;
+use std::num::ParseIntError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -331,7 +333,7 @@ impl App {
 fn enter(dir: &Path) -> Result<(), CommandError> {
     std::env::set_current_dir(dir).map_err(|error| {
         let message = format!("`-C {}`: the directory cannot be entered: {error}", dir.display());
-        CommandError::usage("directory", message)
+        CommandError::usage("directory", message).with_hint("name a directory that is there")
     })
 }
 
@@ -362,13 +364,24 @@ impl App {
             .skip(1)
             .map(|word| word.to_string_lossy().into_owned());
         let words: Vec<String> = words.collect();
+        if error.kind() == ErrorKind::ValueValidation
+            && error
+                .source()
+                .and_then(<dyn Error>::downcast_ref::<ParseIntError>)
+                .is_some()
+        {
+            return clap::Error::raw(error.kind(), not_whole(&error));
+        }
         let used = |command: String| format!("use `{command}`");
         let tip = match error.kind() {
             ErrorKind::InvalidSubcommand => words::meant(&words)
                 .or_else(|| self.run_of_name(&words))
                 .map(used),
             ErrorKind::MissingRequiredArgument => self.run_of_kind(&words).map(used),
-            ErrorKind::UnknownArgument => words::option_meant(&words),
+            ErrorKind::UnknownArgument => match words::option_meant(&words) {
+                None => return with_way_out(error),
+                meant => meant,
+            },
             _ => None,
         };
         if let Some(tip) = tip {
@@ -439,6 +452,44 @@ impl App {
             }
         }
     }
+}
+
+/// The message for an option whose number is none.
+fn not_whole(error: &clap::Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    format!(
+        "`{}` is no number for `{}`: write a whole number, such as `3`\n",
+        text(ContextKind::InvalidValue),
+        text(ContextKind::InvalidArg)
+    )
+}
+
+/// The error about a word that has no place, with a tip that leads on. That of the parser, to write `--` before it, makes an option
+/// a name.
+fn with_way_out(mut error: clap::Error) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => word.clone(),
+        _ => return error,
+    };
+    error.remove(ContextKind::Suggested);
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let tip = match word.split_once('=') {
+        _ if word.strip_prefix('-').is_some_and(is_number) => {
+            "a number below zero is not possible here".to_owned()
+        }
+        Some((name, _)) if !name.is_empty() && !name.starts_with('-') => {
+            format!("give a variable its value by `--var {}`", shell_word(&word))
+        }
+        _ => return error,
+    };
+    error.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(vec![StyledStr::from(tip)]),
+    );
+    error
 }
 
 /// Prints help and version to standard output; anything else is an error.

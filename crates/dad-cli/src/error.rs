@@ -1,17 +1,19 @@
 //! The error of a command, with its exit code.
 
-use dad_core::{DefinitionKind, ErrorInfo, RunStatus};
+use std::path::Path;
+
+use dad_core::{DefinitionKind, ElementId, ErrorInfo, IdError, RunStatus};
 use dad_definition::Problems;
 use dad_project::ProjectError;
 use dad_run::{NextStep, RunError, RunErrorKind, SetupError};
 use dad_runner::Error;
-use dad_terminal::{print_line, printable};
+use dad_terminal::{internal::error_width, print_line, printable};
 
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::fold::fold;
 use crate::output::hint::Hint;
 use crate::output::program;
-use crate::output::summary::aligned;
 
 /// The error of a command: its message, and its exit code.
 #[derive(Debug)]
@@ -86,7 +88,8 @@ impl CommandError {
     pub(crate) fn show(&self) {
         match &self.problems {
             Some(problems) => {
-                print_line(&printable(problems.to_string().trim_end()));
+                let shown = problems.for_width(error_width()).to_string();
+                print_line(&printable(shown.trim_end()));
             }
             None => {
                 let red = anstyle::Style::new()
@@ -97,7 +100,10 @@ impl CommandError {
                 } = &*self.info;
                 print_line(&format!("{red}error{red:#}[{code}]: {}", printable(message)));
                 if let Some(hint) = hint {
-                    print_line(&format!("  hint: {}", aligned(&printable(hint), 8)));
+                    print_line(&format!(
+                        "  hint: {}",
+                        fold(&printable(hint), 8, 8, error_width())
+                    ));
                 }
             }
         }
@@ -163,6 +169,15 @@ impl From<ProjectError> for CommandError {
 fn hint_about_names(error: &ProjectError) -> Option<Hint> {
     let hint = Hint::default();
     match error {
+        ProjectError::AgentName(IdError::Character { id, .. }) if Path::new(id).is_file() => {
+            Some(hint.command(["run", id]).text(" runs a file"))
+        }
+        ProjectError::AgentName(IdError::Character { id, .. }) => {
+            let near = id.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+            ElementId::new(&*near)
+                .is_ok()
+                .then(|| hint.text(format!("write `{near}`")))
+        }
         ProjectError::AmbiguousName { name } => Some(
             hint.command(["run", "agent", name])
                 .text(" or ")

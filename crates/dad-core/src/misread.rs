@@ -49,8 +49,26 @@ fn reworded(reported: &str) -> String {
     }
     match reported.strip_prefix("unknown variant ") {
         Some(rest) => format!("unknown value {rest}"),
-        None => reported.to_owned(),
+        None => no_json(reported).unwrap_or(reported).to_owned(),
     }
+}
+
+/// Why a text is no JSON; nothing for any other error.
+fn no_json(reported: &str) -> Option<&'static str> {
+    Some(match reported {
+        "EOF while parsing a value" => "it ends where a value is expected",
+        "EOF while parsing a list" => "it ends within a list",
+        "EOF while parsing an object" => "it ends within an object",
+        "EOF while parsing a string" => "it ends within a text",
+        "expected value" => "a JSON value is expected",
+        "expected ident" => "`true`, `false` or `null` is expected",
+        "trailing characters" => "something follows its end",
+        "key must be a string" => "a key must be a text in double quotes",
+        "control character (\\u0000-\\u001F) found while parsing a string" => {
+            "a line break or control character in a text is written as an escape, such as `\\n`"
+        }
+        _ => return None,
+    })
 }
 
 fn found_in_words(found: &str) -> String {

@@ -19,7 +19,7 @@ pub struct HierarchyPath(Arc<str>);
 
 /// Why a text is not a [`HierarchyPath`] or [`PathSelector`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}` is not a hierarchy path: {reason}")]
+#[error("{}", not_a_path(path, reason))]
 #[non_exhaustive]
 pub struct PathError {
     /// The refused text.
@@ -27,6 +27,13 @@ pub struct PathError {
     /// Which rule the offending segment breaks.
     #[source]
     pub reason: IdError,
+}
+
+fn not_a_path(path: &str, reason: &IdError) -> String {
+    if path.is_empty() {
+        return format!("the path of a step or component is empty; {reason}");
+    }
+    format!("`{path}` is not a hierarchy path: {reason}")
 }
 
 /// One segment of a [`HierarchyPath`], recognised by its form. A closed set.

@@ -266,7 +266,12 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Unreadable> {
     let io_error = |error: std::io::Error| Unreadable::new("file_unreadable", error.to_string());
     // Before opening, because opening a pipe waits for its writer.
     if !path.metadata().map_err(io_error)?.is_file() {
-        return Err(Unreadable::new("file_unreadable", "it is not a file"));
+        let reason = if path.is_dir() {
+            "it is a directory"
+        } else {
+            "it is not a file"
+        };
+        return Err(Unreadable::new("file_unreadable", reason));
     }
     File::open(path).map_err(io_error).and_then(text_of)
 }
@@ -282,7 +287,15 @@ fn text_of(file: File) -> Result<String, Unreadable> {
             format!("it has more than {} MiB", MAX_TEXT >> 20),
         ));
     }
-    let text = String::from_utf8(bytes).map_err(|_| Unreadable::new("not_utf8", "it is not UTF-8 text"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let lines = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n');
+        let line = lines.count() + 1;
+        Unreadable::new(
+            "not_utf8",
+            format!("it is not UTF-8 text, in line {line}: save it in UTF-8"),
+        )
+    })?;
     if text.contains('\0') {
         Err(Unreadable::new("nul", "it contains a NUL byte"))
     } else {

@@ -8,6 +8,9 @@ use crate::spans::SpanMap;
 use crate::spot::Style;
 use crate::value::{Data, MAX_DEPTH, MAX_KEY, MAX_VALUES, Member, Tree, parse_number};
 
+/// The hint for a key that occurs twice.
+pub(crate) const KEEP_ONE: &str = "keep one of the two";
+
 /// Parses a JSON document into the same tree that YAML gives, with the places of all values.
 ///
 /// `None` after a syntax error, which is reported.
@@ -23,7 +26,8 @@ pub(crate) fn parse(text: &str, file: usize, spans: &SpanMap, report: &mut Repor
         if !report.is_full() {
             let key = text.get(span.clone()).unwrap_or_default();
             let message = format!("the key {} occurs twice", quoted(key.trim_matches('"')));
-            report.add(Problem::new("duplicate_key", message).located(spans.spot(file, span)));
+            let problem = Problem::new("duplicate_key", message).hint(KEEP_ONE);
+            report.add(problem.located(spans.spot(file, span)));
         }
     }
     match result {

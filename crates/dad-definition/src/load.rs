@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dad_core::{Definition, ElementId};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 use crate::compile::{compile_into, write_texts};
@@ -125,7 +125,12 @@ fn read_file(path: &Path, project_root: Option<&Path>) -> Result<Reading, Proble
     let refused = |problem: Problem| Report::default().one(problem.in_file(&shown));
     if !is_known(path) {
         let message = "a definition is a file in `.yaml`, `.yml` or `.json`";
-        return Err(refused(Problem::new("unknown_format", message)));
+        return Err(refused(if path.is_dir() {
+            Problem::new("unknown_format", format!("{message}, and this is a directory"))
+                .hint("name a file in it")
+        } else {
+            Problem::new("unknown_format", message)
+        }));
     }
     let text = read_text(path).map_err(|unreadable| refused(unreadable.about(&shown)))?;
     Ok(read_str(&text, &shown, Some(base), project_root))
@@ -176,6 +181,8 @@ fn read_str(text: &str, file_name: &str, base: Option<&Path>, root: Option<&Path
 
 fn nothing_in(file_name: &str) -> Problem {
     let problem = Problem::new("empty", "there is no definition in this file");
+    let problem = problem
+        .hint("a definition begins with `schema_version: 1`, `kind: agent` or `kind: flow`, and `elements`");
     problem.in_file(file_name)
 }
 
@@ -224,6 +231,12 @@ pub fn load_data_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Probl
         return Ok(None);
     }
     let mut report = Report::default();
+    // A list would be read as the fields of a type in their order.
+    if value.is_array() && is_mapping::<T>() {
+        let problem = Problem::new("wrong_type", "expected a mapping, found a list");
+        report.add(problem.at(&spans, &Place::root()));
+        return Err(report.into_problems(spans.sources()));
+    }
     let mut removed = Vec::new();
     let mut reported = HashSet::new();
     loop {
@@ -247,6 +260,13 @@ pub fn load_data_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Probl
         removed.push(path);
     }
     Err(report.into_problems(spans.sources()))
+}
+
+/// Whether a type is read from a mapping.
+fn is_mapping<T: DeserializeOwned>() -> bool {
+    let read = serde_json::from_value::<T>(Value::Object(Map::new()));
+    read.err()
+        .is_none_or(|error| !dad_core::internal::is_about_a_type(&error))
 }
 
 /// The key that an error says is missing.

@@ -259,6 +259,17 @@ impl Problems {
         self.problems.first()
     }
 
+    /// The same problems; those that `hint` has one for have that hint.
+    #[must_use]
+    pub fn with_hints(mut self, hint: impl Fn(&Problem) -> Option<String>) -> Self {
+        for problem in &mut self.problems {
+            if let Some(hint) = hint(problem) {
+                problem.hint = Some(in_message(&hint));
+            }
+        }
+        self
+    }
+
     /// The files that the problems are in, for showing excerpts.
     #[must_use]
     pub fn sources(&self) -> &[SourceFile] {
@@ -286,23 +297,38 @@ impl Error for Problems {}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n\n")?;
+        self.for_width(None).fmt(f)
+    }
+}
+
+impl Problems {
+    /// The problems as a text whose excerpts fit a screen of so many columns.
+    #[must_use]
+    pub fn for_width(&self, width: Option<usize>) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            for (index, problem) in self.iter().enumerate() {
+                if index > 0 {
+                    f.write_str("\n\n")?;
+                }
+                write_problem(f, problem, self.source_of(problem), width)?;
             }
-            write_problem(f, problem, self.source_of(problem))?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_problem(f, self, None)
+        write_problem(f, self, None, None)
     }
 }
 
-fn write_problem(f: &mut fmt::Formatter<'_>, problem: &Problem, source: Option<&SourceFile>) -> fmt::Result {
+fn write_problem(
+    f: &mut fmt::Formatter<'_>,
+    problem: &Problem,
+    source: Option<&SourceFile>,
+    width: Option<usize>,
+) -> fmt::Result {
     if let Some(file) = &problem.file {
         write!(f, "{}:", in_message(file))?;
         if let (Some(line), Some(column)) = (problem.line, problem.column) {
@@ -318,7 +344,7 @@ fn write_problem(f: &mut fmt::Formatter<'_>, problem: &Problem, source: Option<&
     if let (Some(source), Some(line), Some(column), Some(span)) =
         (source, problem.line, problem.column, &problem.span)
     {
-        write_excerpt(f, &source.text, line, column, span)?;
+        write_excerpt(f, &source.text, (line, column), span, width)?;
     }
     if let (Some(path), None) = (&problem.path, &problem.line) {
         write!(f, "\n  = at: {}", in_message(path))?;
@@ -331,14 +357,21 @@ fn write_problem(f: &mut fmt::Formatter<'_>, problem: &Problem, source: Option<&
 
 /// Most characters of a line that are shown, so that an excerpt of a minified file stays an excerpt.
 const EXCERPT_WIDTH: usize = 100;
+/// Characters of a line that are shown on any screen.
+const LEAST_EXCERPT: usize = 20;
 
 fn write_excerpt(
     f: &mut fmt::Formatter<'_>,
     text: &str,
-    line: u32,
-    column: u32,
+    (line, column): (u32, u32),
     span: &Range<usize>,
+    width: Option<usize>,
 ) -> fmt::Result {
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    // Besides the line itself there are its number, ` | `, and a mark where it is cut, at either end.
+    let most = width.map_or(EXCERPT_WIDTH, |width| width.saturating_sub(number.len() + 5));
+    let most = most.clamp(LEAST_EXCERPT, EXCERPT_WIDTH);
     let Some(whole) = usize::try_from(line)
         .ok()
         .and_then(|line| text.lines().nth(line.saturating_sub(1)))
@@ -356,23 +389,16 @@ fn write_excerpt(
         .count();
     let length = whole.chars().count();
     // The window moves right only as far as needed to show the marked part with something before it.
-    let from = if length <= EXCERPT_WIDTH {
+    let from = if length <= most {
         0
     } else {
-        column.saturating_sub(EXCERPT_WIDTH / 3)
+        column.saturating_sub(most / 3)
     };
-    let shown: String = whole
-        .chars()
-        .skip(from)
-        .take(EXCERPT_WIDTH)
-        .map(visible)
-        .collect();
+    let shown: String = whole.chars().skip(from).take(most).map(visible).collect();
     let carets = marked.clamp(1, shown.chars().count().saturating_sub(column - from).max(1));
-    let number = line.to_string();
-    let margin = " ".repeat(number.len());
     let (before, after) = (
         if from > 0 { "…" } else { "" },
-        if from + EXCERPT_WIDTH < length { "…" } else { "" },
+        if from + most < length { "…" } else { "" },
     );
     let indent = " ".repeat(column - from + before.chars().count());
     write!(f, "\n{margin} |\n{number} | {before}{}{after}", shown.trim_end())?;

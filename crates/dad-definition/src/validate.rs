@@ -172,10 +172,8 @@ impl Checks<'_> {
             return;
         };
         let problem = if other == id {
-            Problem::new(
-                "duplicate_id",
-                format!("the id `{id}` occurs twice among its siblings"),
-            )
+            let message = format!("the id `{id}` occurs twice among its siblings");
+            Problem::new("duplicate_id", message).hint("give one of the two another id")
         } else {
             let message = format!("the ids `{other}` and `{id}` differ only in case");
             Problem::new("duplicate_id", message)

@@ -1,10 +1,14 @@
 //! YAML with the place of every value; only the scalars of JSON resolve, and aliases, tags and merge keys are refused.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use dad_core::internal::count;
+
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 
+use crate::json::KEEP_ONE;
 use crate::problem::{Problem, Report, quoted};
 use crate::spans::SpanMap;
 use crate::spot::Style;
@@ -284,10 +288,8 @@ impl<'t> Reader<'t, '_> {
                 format!("a key has at most {MAX_KEY} bytes, this one has {}", text.len()),
             ))
         } else if !seen.insert(text.clone()) {
-            Some(Problem::new(
-                "duplicate_key",
-                format!("the key {} occurs twice", quoted(&text)),
-            ))
+            let message = format!("the key {} occurs twice", quoted(&text));
+            Some(Problem::new("duplicate_key", message).hint(KEEP_ONE))
         } else {
             None
         };
@@ -306,7 +308,7 @@ impl<'t> Reader<'t, '_> {
         // The parser's own words for characters are an opening backtick and a closing quote.
         let message = format!("this is not YAML: {}", error.info().replace('\'', "`"));
         let problem = Problem::new("yaml_syntax", message);
-        let problem = match self.syntax_hint(at) {
+        let problem = match self.syntax_hint(at, error.info()) {
             Some(hint) => problem.hint(hint),
             None => problem,
         };
@@ -314,7 +316,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// The probable meaning, seen from the lines around the place where the parser stopped.
-    fn syntax_hint(&self, at: usize) -> Option<&'static str> {
+    fn syntax_hint(&self, at: usize, error: &str) -> Option<Cow<'static, str>> {
         let lines = [self.line(at), self.line(self.last)];
         let next = self
             .text
@@ -323,14 +325,39 @@ impl<'t> Reader<'t, '_> {
             .unwrap_or_default();
         let has_tab = |line: &&str| line.trim_start_matches(' ').starts_with('\t');
         if lines.iter().any(|line| has_placeholder(line)) {
-            Some("put a text with a placeholder in quotes, or write it as a block after `|-`")
+            Some("put a text with a placeholder in quotes, or write it as a block after `|-`".into())
         } else if lines.iter().chain([&next]).any(has_tab) {
-            Some("indent with spaces, not with tabs")
-        } else if lines.iter().any(|line| line.matches(": ").count() > 1) {
-            Some("put a text with `: ` in it in quotes")
+            Some("indent with spaces, not with tabs".into())
+        } else if error.contains("unknown anchor") {
+            Some("put a text that begins with `*` in quotes".into())
+        } else if error.contains("quoted scalar") && error.contains("end of stream") {
+            Some("close the text with the quotation mark that it begins with".into())
+        } else if error.contains("flow") && self.text.get(at..).is_some_and(|rest| rest.trim().is_empty()) {
+            Some("close each `[` and `{`".into())
+        } else if lines.iter().any(|line| has_several_colons(line)) {
+            Some("put a text with `: ` in it in quotes".into())
+        } else if error.contains("did not find expected") && error.contains("block") {
+            self.indentation(at).map(Cow::Owned)
         } else {
             None
         }
+    }
+
+    /// What is odd about the indentation of a line: it is that of no line above which it could continue.
+    fn indentation(&self, at: usize) -> Option<String> {
+        let indent = |line: &str| line.chars().take_while(|c| *c == ' ').count();
+        let own = indent(self.line(at));
+        let above = self.text.get(..at)?.lines().rev().skip(usize::from(own > 0));
+        let above = above
+            .map(str::trim_end)
+            .find(|line| !line.is_empty() && !line.trim_start().starts_with('#'))?;
+        let above = indent(above);
+        (own != above).then(|| {
+            format!(
+                "this line is indented by {}, the one above it by {above}: lines that belong together are indented alike",
+                count(own as u64, "blank")
+            )
+        })
     }
 
     fn line(&self, at: usize) -> &'t str {
@@ -351,6 +378,14 @@ fn too_deep() -> Problem {
         "too_deep",
         format!("values are nested more than {MAX_DEPTH} levels deep"),
     )
+}
+
+/// Whether a line has a text with `: ` in it; keys of JSON are in quotes.
+fn has_several_colons(line: &str) -> bool {
+    line.matches(": ")
+        .count()
+        .saturating_sub(line.matches("\": ").count())
+        > 1
 }
 
 fn has_placeholder(line: &str) -> bool {

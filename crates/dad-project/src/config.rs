@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dad_core::{Budget, Digest, SecretRegistry};
+use dad_definition::Problem;
 use dad_models::Limits;
 use dad_run::{Durability, Share};
 use serde::{Deserialize, Deserializer};
@@ -114,14 +115,30 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }))
 }
 
+/// The hint about a key that stands beside `environments` and belongs into one of them.
+fn of_an_environment(problem: &Problem) -> Option<String> {
+    let key = problem
+        .path
+        .as_deref()
+        .filter(|_| problem.code == "unknown_key")?;
+    // The type of its values knows the keys, and says so about one that is none.
+    let read = Environment::deserialize(json!({ key: null }));
+    let is_one = read
+        .err()
+        .is_none_or(|error| !error.to_string().starts_with("unknown field"));
+    is_one.then(|| format!("it belongs to an environment: `environments: {{ {DEFAULT}: {{ {key}: … }} }}`"))
+}
+
 impl Config {
     /// Reads the configuration of a project; one without has no environments of its own.
     pub(crate) fn read(project_root: &Path) -> Result<Self, ProjectError> {
         let path = project_root.join(FILE);
-        if !path.is_file() {
+        if path.symlink_metadata().is_err() {
             return Ok(Self::default());
         }
-        Ok(dad_definition::load_data_as(&path)?.unwrap_or_default())
+        let read = dad_definition::load_data_as(&path);
+        let read = read.map_err(|problems| problems.with_hints(of_an_environment));
+        Ok(read?.unwrap_or_default())
     }
 
     /// The environment of a name, or the default one, above what the user says for all projects.

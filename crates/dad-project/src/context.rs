@@ -240,7 +240,11 @@ impl Project {
             return Ok(None);
         };
         let client = self.cassette_client(cassette);
-        let source = ReplaySource::new(ReplayFrom::Cassette(cassette.clone()), client.digest()?);
+        let digest = client.digest().map_err(|error| ProjectError::Cassette {
+            environment: self.settings().name.clone(),
+            reason: error.to_string(),
+        })?;
+        let source = ReplaySource::new(ReplayFrom::Cassette(cassette.clone()), digest);
         Ok(Some((client, source)))
     }
 

@@ -111,6 +111,14 @@ pub enum ProjectError {
         /// Why.
         reason: String,
     },
+    /// The recorded exchanges of an environment cannot be read.
+    #[error("the cassette of the environment `{environment}`: {reason}")]
+    Cassette {
+        /// The environment.
+        environment: String,
+        /// Why, with the file.
+        reason: String,
+    },
     /// The definition of a run is not what it was when the run was started, and it is not said which is meant.
     #[error("the definition changed since the run was started: {0}")]
     DefinitionChanged(String),
@@ -240,7 +248,7 @@ impl ProjectError {
             Self::NameTaken { .. } => "name_taken",
             Self::ProgramName(_) => "program_name",
             Self::Unwritable { .. } => "unwritable",
-            Self::Unreadable { .. } => "unreadable",
+            Self::Unreadable { .. } | Self::Cassette { .. } => "unreadable",
             Self::DefinitionChanged(_) => "definition_changed",
             Self::NoDefinition => "no_definition",
             Self::ReplayGone { .. } => "replay_gone",
@@ -286,6 +294,9 @@ impl ProjectError {
             Self::NameTaken { .. } => Some(NextStep::other("choose another name, or change what is there")),
             Self::DefinitionChanged(_) => Some(NextStep::ChooseDefinition),
             Self::ReplayGone { .. } => Some(NextStep::NameReplaySource),
+            Self::Cassette { environment, .. } => Some(NextStep::other(format!(
+                "`cassette` of `{environment}` in `.dhenara/config.yaml` names a directory of recorded exchanges, relative to the project"
+            ))),
             Self::ReplayChanged { .. } => Some(NextStep::AcceptReplaySource),
             Self::AlreadyAnswered {
                 run, driven: false, ..

@@ -157,8 +157,11 @@ impl Parser<'_> {
             (Dialect::Expr, "and") => "write `&&`, or start the expression with `py:`",
             (Dialect::Expr, "or") => "write `||`, or start the expression with `py:`",
             (Dialect::Expr, "&") => "write `&&`",
-            (Dialect::Expr, "|") => "write `||`",
-            (Dialect::Expr, "not" | "is" | "if" | "for" | "lambda") => {
+            (Dialect::Expr, "|") => {
+                "write `||` for a default; there are no filters, but functions and methods, such as `name.upper()`"
+            }
+            (Dialect::Expr, "if") => "write `condition ? a : b`, or `py: a if condition else b`",
+            (Dialect::Expr, "not" | "is" | "for" | "lambda") => {
                 "start the expression with `py:` for Python syntax"
             }
             (Dialect::Expr, ":") if before.to_ascii_lowercase().ends_with("py") => {

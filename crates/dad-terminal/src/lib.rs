@@ -29,8 +29,10 @@
 //! # let _ = handlers;
 //! ```
 
+mod below;
 mod conversation;
 mod error;
+mod fold;
 mod input;
 mod pager;
 mod path;
@@ -67,7 +69,9 @@ pub use text::{BOLD, DIM, printable};
 pub mod internal {
     pub use dad_core::internal::count;
 
+    pub use crate::fold::Fold;
     pub use crate::pager::page;
+    pub use crate::screen::{error_width, set_program};
     pub use crate::text::{
         cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, run_style, usage, waits_for,
     };

@@ -12,7 +12,7 @@ use dad_events::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::screen::{Spinner, print_line};
+use crate::screen::{Spinner, error_width, print_line};
 use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, printable, usage, waits_for};
 
 /// Shows the component tree of a run while it grows: a line for each component entered and each step ended, and on a
@@ -165,9 +165,10 @@ impl Progress {
                 let (sign, style) = mark(dad_core::StepStatus::Waiting, false);
                 let what = waits_for(asked.kind);
                 self.print(&format!(
-                    "{}{style}{sign}{style:#} {:<28}  {DIM}{what}{DIM:#}",
+                    "{}{style}{sign}{style:#} {:<width$}  {DIM}{what}{DIM:#}",
                     path_indent(&asked.path),
-                    self.line_name(&asked.path)
+                    self.line_name(&asked.path),
+                    width = name_width(error_width())
                 ));
             }
             EventBody::AttemptFailed(failed) => {
@@ -182,7 +183,8 @@ impl Progress {
             EventBody::TextStreamed(streamed) => self.stream(streamed),
             EventBody::StepEnded(ended) => {
                 self.end(&ended.path);
-                self.print(&step_line(ended, &self.line_name(&ended.path)));
+                let name = self.line_name(&ended.path);
+                self.print(&step_line(ended, &name, name_width(error_width())));
             }
             _ => {}
         }
@@ -237,9 +239,13 @@ fn component_line(ended: &ComponentEnded) -> Option<String> {
     Some(line)
 }
 
-fn step_line(ended: &StepEnded, name: &str) -> String {
-    /// Names up to this width leave the columns behind them aligned.
+/// Names up to this width leave the columns behind them aligned: at most a third of the screen.
+fn name_width(screen: Option<usize>) -> usize {
     const NAME: usize = 28;
+    screen.map_or(NAME, |width| NAME.min(width / 3))
+}
+
+fn step_line(ended: &StepEnded, name: &str, name_width: usize) -> String {
     let taken = ended.taken_from();
     let (mark, style) = mark(ended.status, taken.is_some());
     let mut details = Vec::new();
@@ -260,7 +266,7 @@ fn step_line(ended: &StepEnded, name: &str) -> String {
         details.push(consumed);
     }
     let mut line = format!(
-        "{}{style}{mark}{style:#} {name:<NAME$}  {DIM}{}{DIM:#}",
+        "{}{style}{mark}{style:#} {name:<name_width$}  {DIM}{}{DIM:#}",
         path_indent(&ended.path),
         details.join("  ")
     );
@@ -302,12 +308,12 @@ mod tests {
 
     #[test]
     fn a_line_says_how_a_step_ended() {
-        let line = plain(&step_line(&ended(StepStatus::Completed), "code_generator"));
+        let line = plain(&step_line(&ended(StepStatus::Completed), "code_generator", 28));
         insta::assert_snapshot!(line, @"    ✓ code_generator                1.2 s  42 tokens, $0.0100");
 
         let hostile = ErrorInfo::new("x", "line one\n\u{1b}[2Jline two");
         let failed = ended(StepStatus::Failed).error(hostile).usage(Usage::default());
-        insta::assert_snapshot!(plain(&step_line(&failed, "code_generator")), @r"
+        insta::assert_snapshot!(plain(&step_line(&failed, "code_generator", 28)), @r"
             ✗ code_generator                1.2 s
               line one \u{1b}[2Jline two
         ");
@@ -318,7 +324,7 @@ mod tests {
             .reused_from(origin)
             .usage(Usage::default());
         insta::assert_snapshot!(
-            plain(&step_line(&reused, "code_generator")),
+            plain(&step_line(&reused, "code_generator", 28)),
             @"    ↺ code_generator                from run_20251123_141516_000001"
         );
     }
@@ -328,7 +334,7 @@ mod tests {
         let in_loop = ended(StepStatus::Completed)
             .path("root.flow.checks.iter_12.verify".parse().unwrap())
             .usage(Usage::default());
-        insta::assert_snapshot!(plain(&step_line(&in_loop, &path_name(&in_loop.path))), @"      ✓ iter_12.verify                1.2 s");
+        insta::assert_snapshot!(plain(&step_line(&in_loop, &path_name(&in_loop.path), 28)), @"      ✓ iter_12.verify                1.2 s");
         assert_eq!(
             path_name(&"root.choice.is_true.loop.iter_0.a".parse().unwrap()),
             "iter_0.a"

@@ -9,10 +9,12 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::below::Below;
 use crate::error::TerminalError;
+use crate::fold::Fold;
 use crate::text::only_colours;
 
 static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(Mutex::default);
@@ -20,11 +22,16 @@ static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(Mutex::default);
 /// Lines kept while a prompt is open. A person may think for a day while other branches continue.
 const KEPT_LINES: usize = 500;
 
+/// The most often that moving lines are drawn in a second.
+const FRAMES: u8 = 20;
+
+/// Lines of at most so many bytes are not compared with the width of the terminal.
+const NARROW: usize = 20;
+
 /// The time after Ctrl-C without questions. The key also means the questions that wait for their turn, and those that follow
 /// from the failure of the prompt.
 const QUIET: Duration = Duration::from_secs(3);
 
-#[derive(Default)]
 struct Screen {
     bars: MultiProgress,
     spinners: BTreeMap<u64, Shown>,
@@ -35,6 +42,24 @@ struct Screen {
     forbidden: usize,
     editing: bool,
     interrupted_at: Option<Instant>,
+    /// The name of the program, whose commands stay whole where lines are folded.
+    program: String,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        let below = ProgressDrawTarget::term_like_with_hz(Box::new(Below::default()), FRAMES);
+        Self {
+            bars: MultiProgress::with_draw_target(below),
+            spinners: BTreeMap::new(),
+            made: 0,
+            held: None,
+            forbidden: 0,
+            editing: false,
+            interrupted_at: None,
+            program: String::new(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -59,7 +84,22 @@ fn screen() -> MutexGuard<'static, Screen> {
 /// The number of columns of the terminal that standard output is; `None` if it is none, or its width is not known.
 #[must_use]
 pub fn output_width() -> Option<usize> {
-    if !std::io::stdout().is_terminal() {
+    width_of(&std::io::stdout())
+}
+
+/// The number of columns of the terminal that standard error is.
+#[must_use]
+pub fn error_width() -> Option<usize> {
+    width_of(&std::io::stderr())
+}
+
+/// Names the program, whose commands stay whole where lines are folded.
+pub fn set_program(name: &str) {
+    name.clone_into(&mut screen().program);
+}
+
+fn width_of(stream: &impl IsTerminal) -> Option<usize> {
+    if !stream.is_terminal() {
         return None;
     }
     let (columns, _) = crossterm::terminal::size().ok()?;
@@ -74,7 +114,8 @@ pub fn is_interactive() -> bool {
     screen().forbidden == 0 && !is_dumb && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Prints a line, or several, on standard error: above the moving lines, and behind the prompt if one is open.
+/// Prints a line, or several, on standard error: above the moving lines, and behind the prompt if one is open. On a terminal, a
+/// line that is too wide for it is broken between words.
 pub fn print_line(line: &str) {
     screen().print(line);
 }
@@ -176,11 +217,18 @@ impl Screen {
                 held.left_out += 1;
             }
             held.lines.push_back(line.to_owned());
-        } else if self.spinners.is_empty() {
-            write_line(line);
+            return;
+        }
+        let fold = Fold {
+            width: error_width().filter(|_| line.len() > NARROW),
+            program: &self.program,
+        };
+        let line = fold.lines(line);
+        if self.spinners.is_empty() {
+            write_line(&line);
         } else {
             // A terminal that went away is no reason to fail a run.
-            let _ = self.bars.println(coloured(line));
+            let _ = self.bars.println(coloured(&line));
         }
     }
 

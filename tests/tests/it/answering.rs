@@ -120,7 +120,7 @@ fn the_command_refuses_the_same_and_says_what_there_is() {
     "#);
     drop(env.run(&["answer", "last", "--approve"]).expect(0));
     assert_snapshot!(refused(&["--approve"]), @"
-    error[nothing_to_resume]: there is no run that is not completed
+    error[nothing_to_resume]: there is no unfinished run
       hint: runs are looked for in `[root]/project/runs`
     ");
 }

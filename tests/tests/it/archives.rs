@@ -66,7 +66,8 @@ fn a_run_goes_to_another_place_and_is_not_trusted_there() {
     let again = there.run(&["runs", "import", &archive]).expect(2);
     insta::assert_snapshot!(again, @"
     ---- stderr
-    error[archive]: the archive: there is a run `run_00000000_000000_000001` already
+    error[run_exists]: there is already a run `run_00000000_000000_000001`
+      hint: `--run-root DIR` imports it into another directory
     ---- exit code 2
     ");
     let twice = here

@@ -190,7 +190,7 @@ fn run_commands_until(operation: u64, how: &str) -> usize {
     };
     let ended = call(&env, next, u64::MAX, "none");
     // A process that died behind the seal has nothing left to do.
-    let is_over = ended.stderr.contains("there is no run that is not completed");
+    let is_over = ended.stderr.contains("there is no unfinished run");
     assert!(ended.code == Some(0) || is_over, "{at}: {}", ended.stderr);
     assert!(read_lines_of(&env.project().join("ran")).len() >= 2, "{at}");
     env.is_checked();

@@ -151,7 +151,7 @@ impl Undisturbed {
         let next = if is_run { "change-resume" } else { "change" };
         let ended = call(&env, next, u64::MAX, "none");
         // A process that died behind the seal has nothing left to do.
-        let is_over = ended.stderr.contains("there is no run that is not completed");
+        let is_over = ended.stderr.contains("there is no unfinished run");
         assert!(ended.code == Some(0) || is_over, "{at}: {}", ended.stderr);
         self.check(&env, &at);
         if has_begun {

@@ -395,7 +395,7 @@ fn without_a_project_the_errors_say_where_and_how() {
     ");
     insta::assert_snapshot!(env.unchanged(&["resume", "last"]).expect(2), @"
     ---- stderr
-    error[nothing_to_resume]: there is no run that is not completed
+    error[nothing_to_resume]: there is no unfinished run
       hint: runs are looked for in `[root]/project/runs`
     ---- exit code 2
     ");

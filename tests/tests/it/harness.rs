@@ -29,9 +29,20 @@ impl TestEnvironment {
         env
     }
 
+    /// As [`new`](Self::new), with a path of the same length on every machine, on which the places depend where lines are broken.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn with_short_path() -> Self {
+        let env = Self::in_dir(tempfile::tempdir_in("/tmp").unwrap());
+        env.write(".dhenara/config.yaml", "environments: {}\n");
+        env
+    }
+
     /// A place whose `project` directory is none yet.
     pub(crate) fn without_project() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        Self::in_dir(tempfile::tempdir().unwrap())
+    }
+
+    fn in_dir(root: tempfile::TempDir) -> Self {
         for dir in ["home", "project", "tmp"] {
             std::fs::create_dir(root.path().join(dir)).unwrap();
         }

@@ -79,6 +79,8 @@ mod library_runs;
 mod limits;
 mod logs;
 mod lossless_values;
+#[cfg(unix)]
+mod mistakes;
 mod model_catalog;
 mod model_mistakes;
 mod model_reserves;
@@ -124,6 +126,8 @@ mod runs_show;
 mod runs_why;
 mod same_question;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod screens;
 #[cfg(unix)]
 mod secrets;
 #[cfg(unix)]
@@ -141,6 +145,8 @@ mod stops;
 mod stops_real;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod terminal_live;
 #[cfg(unix)]
 mod texts;
 mod tool_calls;

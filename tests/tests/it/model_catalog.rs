@@ -23,14 +23,14 @@ fn models_are_listed_by_provider_and_text() {
         "- { name: local/claude-copy, base_url: 'http://127.0.0.1:8000', window: 32000, aliases: [copy] }\n",
     );
     assert_snapshot!(env.unchanged(&["models", "list", "claude-opus-4-8"]), @r"
-    model                                 window  answer  $ in  $ cached  $ out  thinking  abilities
+    MODEL                                 WINDOW  ANSWER  $ IN  $ CACHED  $ OUT  THINKING  ABILITIES
     anthropic/claude-opus-4-8                 1M    128k  5.00      0.50  25.00  adaptive  tools, structured_output, vision, pdf
     perplexity/anthropic/claude-opus-4-8                  5.00      0.50  25.00            tools
     ---- exit code 0
     ");
     assert_snapshot!(env.unchanged(&["models", "list", "--provider", "local"]), @r"
-    model              window  answer  $ in  $ cached  $ out  thinking  abilities
-    local/claude-copy     32k                                           alias copy
+    MODEL              WINDOW  ABILITIES
+    local/claude-copy     32k  alias copy
     ---- exit code 0
     ");
     assert_snapshot!(env.unchanged(&["models", "list", "--provider", "antropic"]), @r"

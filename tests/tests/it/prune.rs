@@ -397,7 +397,7 @@ fn a_damaged_run_is_removed_only_by_name() {
     std::fs::write(&journal, "no record\n").unwrap();
     let output = env.run(&["runs", "prune", "--keep-last", "0"]).expect(0);
     insta::assert_snapshot!(env.shown(&output.stderr), @"
-    not removed: `[root]/project/runs/run_00000000_000000_000001/.run/journal.jsonl` is damaged at line 1: expected ident at line 1 column 2
+    not removed: `[root]/project/runs/run_00000000_000000_000001/.run/journal.jsonl` is damaged at line 1: `true`, `false` or `null` is expected at line 1 column 2
       hint: `dhenara runs rm run_00000000_000000_000001` removes it anyway
     ");
     assert!(journal.is_file());

@@ -17,8 +17,18 @@ use crate::harness::TestEnvironment;
 /// The time in which anything must appear; machines that test are busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Columns of the terminal.
-const WIDTH: u16 = 100;
+/// The usual terminal.
+const USUAL: Shape = Shape {
+    columns: 100,
+    rows: 40,
+};
+
+/// The columns and rows of a terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+}
 
 pub(crate) const UP: &str = "\x1b[A";
 pub(crate) const DOWN: &str = "\x1b[B";
@@ -32,6 +42,8 @@ pub(crate) struct Terminal<'a> {
     env: &'a TestEnvironment,
     pty: Arc<Pty>,
     shown: Arc<Mutex<vt100::Parser>>,
+    /// The columns that are looked at.
+    columns: u16,
     reader: Option<JoinHandle<()>>,
     child: Child,
 }
@@ -43,6 +55,14 @@ pub(crate) struct AtEnd {
     /// `exit status: 0`, or the signal.
     pub(crate) status: String,
     pub(crate) screen: String,
+}
+
+/// What a program printed at a terminal.
+pub(crate) struct Printed {
+    pub(crate) lines: Vec<String>,
+    /// The same with the codes of its colours.
+    pub(crate) formatted: String,
+    pub(crate) status: String,
 }
 
 impl TestEnvironment {
@@ -66,13 +86,14 @@ impl TestEnvironment {
         environment: &[(&str, &str)],
     ) -> Terminal<'_> {
         let command = Command::new(program).args(args).stdout(Stdio::piped());
-        self.start_at_terminal(WIDTH, environment, command)
+        self.start_at_terminal(USUAL, USUAL, environment, command)
     }
 
     /// The screen of a terminal of so many columns, at most 100, on which `dhenara` has shown its result.
     pub(crate) fn result_at_terminal(&self, columns: u16, args: &[&str]) -> String {
         let program = env!("CARGO_BIN_EXE_dhenara-under-test");
-        let terminal = self.start_at_terminal(columns, &[], Command::new(program).args(args));
+        let shape = Shape { columns, ..USUAL };
+        let terminal = self.start_at_terminal(shape, shape, &[], Command::new(program).args(args));
         let AtEnd { status, screen, .. } = terminal.ends();
         assert_eq!(status, "exit status: 0", "{screen}");
         screen
@@ -80,17 +101,45 @@ impl TestEnvironment {
 
     /// Starts a program whose result is shown at a terminal too.
     pub(crate) fn showing(&self, program: &str, args: &[&str], environment: &[(&str, &str)]) -> Terminal<'_> {
-        self.start_at_terminal(WIDTH, environment, Command::new(program).args(args))
+        self.start_at_terminal(USUAL, USUAL, environment, Command::new(program).args(args))
+    }
+
+    /// Starts `dhenara` in the project, at a terminal of a shape.
+    pub(crate) fn dhenara_at_shape(&self, shape: Shape, args: &[&str]) -> Terminal<'_> {
+        let command = Command::new(env!("CARGO_BIN_EXE_dhenara-under-test")).args(args);
+        self.start_at_terminal(shape, shape, &[], command)
+    }
+
+    /// All that `dhenara` shows at a terminal of a shape, with its lines as it breaks them itself.
+    pub(crate) fn printed_at(&self, shape: Shape, environment: &[(&str, &str)], args: &[&str]) -> Printed {
+        /// So large that nothing is broken by it, and nothing leaves it at the top.
+        const PAPER: Shape = Shape {
+            columns: 400,
+            rows: 500,
+        };
+        let command = Command::new(env!("CARGO_BIN_EXE_dhenara-under-test")).args(args);
+        let terminal = self.start_at_terminal(shape, PAPER, environment, command);
+        let shown = Arc::clone(&terminal.shown);
+        let AtEnd { status, .. } = terminal.ends();
+        let shown = shown.lock().unwrap();
+        let rows = shown.screen().rows(0, PAPER.columns);
+        let lines: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+        Printed {
+            lines: lines.join("\n").trim_end().lines().map(str::to_owned).collect(),
+            formatted: shown.screen().contents_formatted(),
+            status,
+        }
     }
 
     fn start_at_terminal(
         &self,
-        columns: u16,
+        shape: Shape,
+        looked_at: Shape,
         environment: &[(&str, &str)],
         command: Command,
     ) -> Terminal<'_> {
         let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(40, columns)).unwrap();
+        pty.resize(Size::new(shape.rows, shape.columns)).unwrap();
         let child = command
             .current_dir(self.project())
             .env_clear()
@@ -105,7 +154,11 @@ impl TestEnvironment {
             .unwrap();
         let pty = Arc::new(pty);
         let size = |number| NonZeroU16::new(number).unwrap();
-        let shown = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(columns), 0)));
+        let shown = Arc::new(Mutex::new(vt100::Parser::new(
+            size(looked_at.rows),
+            size(looked_at.columns),
+            0,
+        )));
         let reader = std::thread::spawn({
             let (pty, shown) = (Arc::clone(&pty), Arc::clone(&shown));
             move || read_all(&pty, &shown)
@@ -114,6 +167,7 @@ impl TestEnvironment {
             env: self,
             pty,
             shown,
+            columns: looked_at.columns,
             reader: Some(reader),
             child,
         }
@@ -144,7 +198,7 @@ impl Terminal<'_> {
     pub(crate) fn screen(&self) -> String {
         let shown = self.shown.lock().unwrap();
         // Row by row: what moves on the screen fills its rows, and would be taken for one line that goes on.
-        let rows: Vec<String> = shown.screen().rows(0, WIDTH).collect();
+        let rows: Vec<String> = shown.screen().rows(0, self.columns).collect();
         let lines: Vec<&str> = rows.iter().map(|row| row.trim_end()).collect();
         self.env.shown(lines.join("\n").trim_end())
     }

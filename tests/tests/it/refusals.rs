@@ -342,7 +342,7 @@ fn variables_that_do_not_fit() {
     ");
     insta::assert_snapshot!(refused(&env, &["--var-json", "task={"]), @r#"
     ---- stderr
-    error[option]: `--var-json …={` is not JSON: EOF while parsing an object at line 1 column 1
+    error[option]: `--var-json`: `{` is not JSON: it ends within an object at line 1 column 1
       hint: write a text in double quotes inside single quotes: '"text"'
     ---- exit code 2
     "#);
@@ -366,7 +366,7 @@ fn inputs_that_do_not_fit() {
     env.write("inputs.json", r#"{ "first.greet": "#);
     insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"
     ---- stderr
-    error[input_file]: `inputs.json` cannot be used: it must be an object of inputs by step: EOF while parsing a value at line 1 column 17
+    error[input_file]: `inputs.json` cannot be used: it must be an object of inputs by step: it ends where a value is expected at line 1 column 17
     ---- exit code 2
     ");
     insta::assert_snapshot!(refused(&env, &["--static-inputs", "nowhere.json"]), @"
@@ -397,7 +397,7 @@ fn inputs_that_do_not_fit() {
     ");
     insta::assert_snapshot!(refused(&env, &["--input", "first.greet=echo"]), @r#"
     ---- stderr
-    error[option]: `--input …=echo` is not JSON: expected value at line 1 column 1
+    error[option]: `--input`: `echo` is not JSON: a JSON value is expected at line 1 column 1
       hint: write a text in double quotes inside single quotes: '"text"'
     ---- exit code 2
     "#);

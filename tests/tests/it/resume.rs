@@ -116,7 +116,7 @@ fn a_failed_run_goes_on_where_it_failed() {
     assert_eq!((&counts["completed"], &counts["failed"]), (&json!(8), &json!(0)));
     insta::assert_snapshot!(env.run(&["resume", "last"]).expect(2), @"
     ---- stderr
-    error[nothing_to_resume]: there is no run that is not completed
+    error[nothing_to_resume]: there is no unfinished run
       hint: runs are looked for in `[root]/project/runs`
     ---- exit code 2
     ");

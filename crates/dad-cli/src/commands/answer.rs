@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use dad_core::RunStatus;
-use dad_run::{OpenQuestion, Question, QuestionKind, RunView};
+use dad_run::{OpenQuestion, Question, QuestionKind, RunView, SetupError};
 use dad_terminal::{
     ApprovalQuestion, NodeQuestion, TerminalError, ask_approval_answer, ask_question, ask_variables,
     is_interactive,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::commands::resume::{ResumeOptions, Resumption};
@@ -48,7 +49,7 @@ struct AnswerOptions {
     #[arg(long, value_name = "JSON|@FILE", conflicts_with = "deny")]
     input: Option<String>,
     /// There will be no answer, or no approval: the step fails.
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = NonEmptyStringValueParser::new())]
     deny: Option<String>,
     /// Agree that the step executes as it is.
     #[arg(long, conflicts_with_all = ["input", "deny"])]
@@ -99,7 +100,10 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
         return Err(CommandError::usage("already_driven", message)
             .with_hint("leave out `--model`, `--replay` and `--budget`"));
     }
-    let open = view.open_question(which)?.clone();
+    let open = view
+        .open_question(which)
+        .map_err(|error| no_question(error, view))?;
+    let open = open.clone();
     let question = view.question(&open.id)?;
     // An obstacle to resuming is reported before the answer becomes a file of the run.
     let resumption = if view.status == RunStatus::Running || options.no_resume {
@@ -113,7 +117,7 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
     let asked = Asked {
         question: &question,
         facts_file: facts_file.as_deref(),
-        how: how_to_answer(view, &open),
+        how: how_to_answer(view, &question, &open),
     };
     let check = |value: &Value| view.check_answer(&question, value, &app.nodes);
     match &options.deny {
@@ -215,17 +219,46 @@ fn value(check: Check<'_>, asked: &Asked<'_>, options: &AnswerOptions) -> Result
     }
 }
 
+/// The error for a question that is not there, with what the run does instead of asking.
+fn no_question(error: SetupError, view: &RunView) -> CommandError {
+    let is_none = view.open_questions().next().is_none();
+    let mut error = CommandError::from(error);
+    if !is_none {
+        return error;
+    }
+    let status = view.status;
+    error.info.message += &match status {
+        RunStatus::Running => ": it is running".to_owned(),
+        status => format!(": it is {status}"),
+    };
+    let (run, hint) = (view.name(), Hint::default());
+    error.with_hint(match status {
+        RunStatus::Failed | RunStatus::Cancelled | RunStatus::Interrupted => {
+            hint.command(["resume", &run]).text(" continues it")
+        }
+        _ => hint.command(["runs", "show", &run]).text(" shows how far it is"),
+    })
+}
+
 /// The ways to answer a question, the likeliest ready to paste.
-fn how_to_answer(view: &RunView, open: &OpenQuestion) -> Hint {
+fn how_to_answer(view: &RunView, question: &Question, open: &OpenQuestion) -> Hint {
     let hint = Hint::default()
         .text("answer it by ")
         .command_line(answers::command(view, open));
-    match open.kind {
-        QuestionKind::Approval => {
-            hint.text("; `--deny REASON` denies, `--input '{\"input\": …}'` changes the input")
-        }
-        _ => hint.text("; `--input @FILE` reads a file, `--deny REASON` refuses"),
+    if question.kind == QuestionKind::Approval {
+        return hint.text("; `--deny REASON` denies, `--input '{\"input\": …}'` changes the input");
     }
+    let fields = question.schema["properties"].as_object();
+    let fields: Vec<String> = fields
+        .into_iter()
+        .flat_map(Map::keys)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let hint = match fields.len() {
+        0 | 1 => hint,
+        _ => hint.text(format!("; its fields are {}", fields.join(", "))),
+    };
+    hint.text("; `--input @FILE` reads a file, `--deny REASON` refuses")
 }
 
 /// Asks the person at the terminal.

@@ -3,7 +3,7 @@
 use clap::Args;
 use dad_models::KeyPlace;
 use dad_project::{Check, CheckStatus, Diagnosis, Project, ProviderCheck};
-use dad_terminal::{BOLD, DIM, printable};
+use dad_terminal::{BOLD, DIM, output_width, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -114,10 +114,17 @@ fn command_for(check: &Check) -> Option<String> {
     }
 }
 
+/// The columns before the message of a check.
+const BEHIND_NAMES: usize = 12;
+
 /// The check that a project cannot be opened, or its configuration not be read.
 fn failed(error: &CommandError) -> Check {
     let message = match &error.problems {
-        Some(problems) => problems.to_string().trim_end().to_owned(),
+        Some(problems) => {
+            // They stand behind the names of the checks.
+            let width = output_width().map(|width| width.saturating_sub(BEHIND_NAMES));
+            problems.for_width(width).to_string().trim_end().to_owned()
+        }
         None => error.info.message.clone(),
     };
     let check = Check::new("project", CheckStatus::Failed, message);

@@ -10,7 +10,10 @@ use dad_definition::{
 use dad_project::{FoundDefinition, Project, name_of_definition};
 use dad_run::RunError;
 use dad_runner::RunSetup;
-use dad_terminal::{internal::count, print_line};
+use dad_terminal::{
+    internal::{count, error_width},
+    print_line,
+};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -262,7 +265,9 @@ fn tell(verdict: &Verdict) -> Result<(), CommandError> {
         }
         Ok(_) => count(verdict.unready.len() as u64, "problem"),
         Err(problems) => {
-            print_line(&dad_terminal::printable(problems.to_string().trim_end()));
+            print_line(&dad_terminal::printable(
+                problems.for_width(error_width()).to_string().trim_end(),
+            ));
             count(problems.as_slice().len() as u64, "problem")
         }
     };

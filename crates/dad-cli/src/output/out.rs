@@ -6,12 +6,13 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use dad_core::is_printable;
 use dad_terminal::internal::{only_colours, page};
-use dad_terminal::printable;
+use dad_terminal::{output_width, printable};
 use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::exit_code;
+use crate::output::fold::fold_lines;
 use crate::output::hint::Hint;
 use crate::signals::Signals;
 
@@ -40,9 +41,10 @@ pub(crate) fn end_paging() -> Result<(), CommandError> {
     if page(&text) { Ok(()) } else { put(&text) }
 }
 
-/// Prints lines for people, with colours where they are wanted.
+/// Prints lines for people, with colours where they are wanted. On a terminal, a line that is too wide for it is broken between
+/// words.
 pub(crate) fn lines(text: &str) -> Result<(), CommandError> {
-    let text = only_colours(text);
+    let text = fold_lines(&only_colours(text), output_width());
     match AutoStream::choice(&io::stdout()) {
         ColorChoice::Never => put(&anstream::adapter::strip_str(&text).to_string()),
         _ => put(&text),

@@ -25,6 +25,8 @@ pub(crate) fn is_quiet() -> bool {
 /// Sets the name under which hints write commands.
 pub(crate) fn set_name(name: &str) {
     *NAME.write().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+    // It breaks the lines of standard error.
+    dad_terminal::internal::set_program(name);
 }
 
 /// The name of the program.

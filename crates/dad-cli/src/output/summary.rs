@@ -8,11 +8,16 @@ use dad_core::{ErrorInfo, NodeType, RunStatus, Timestamp, Usage, format_duration
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
-use dad_terminal::{DIM, internal::count, internal::run_style, print_line, printable};
+use dad_terminal::{
+    DIM,
+    internal::{count, error_width, run_style},
+    output_width, print_line, printable,
+};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::options::Place;
+use crate::output::fold::fold;
 use crate::output::hint::Hint;
 use crate::output::{answers, program};
 
@@ -223,15 +228,13 @@ pub(crate) fn place_of(path: &Path) -> String {
 }
 
 fn row(name: &str, text: &str) {
-    print_line(&format!(
-        "  {DIM}{name:<9}{DIM:#} {}",
-        aligned(&printable(text), 12)
-    ));
+    let text = fold(&printable(text), 12, 12, error_width());
+    print_line(&format!("  {DIM}{name:<9}{DIM:#} {text}"));
 }
 
-/// A text whose further lines begin at a column.
+/// A text on standard output that begins at a column, as its further lines do.
 pub(crate) fn aligned(text: &str, column: usize) -> String {
-    text.trim_end().replace('\n', &format!("\n{:column$}", ""))
+    fold(text, column, column, output_width())
 }
 
 /// The commands that the user most likely needs next, in their order.

@@ -106,9 +106,18 @@ fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
             "unreadable",
             format!("`{option}`: `{file}` cannot be read: {reason}"),
         )
+        .with_hint(relative_to())
     })?;
     // A byte order mark is no part of the text, as in definitions.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The directory to which the paths of the command line are relative.
+fn relative_to() -> String {
+    match std::env::current_dir() {
+        Ok(dir) => format!("a path is relative to the current directory, `{}`", dir.display()),
+        Err(_) => "a path is relative to the current directory".to_owned(),
+    }
 }
 
 /// The text of a file, which may be a pipe.
@@ -137,8 +146,12 @@ pub(crate) fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
     let json = text_of(text, option)?;
     parse_external(&json).map_err(|error| match &error {
         JsonError::Syntax(reason) => {
-            CommandError::usage("option", format!("`{option} …={text}` is not JSON: {reason}"))
-                .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
+            CommandError::usage("option", format!("`{option}`: `{text}` is not JSON: {reason}"))
+                .with_hint(if json.trim_start().starts_with(['[', '{']) {
+                    "close each `[` and `{`, write keys and texts in double quotes, and put all of it into single quotes"
+                } else {
+                    "write a text in double quotes inside single quotes: '\"text\"'"
+                })
         }
         _ => {
             let refused = CommandError::usage("option", format!("`{option}`: {error}"));

@@ -3,6 +3,7 @@
 mod check;
 mod control;
 mod fits;
+mod foreign;
 mod name;
 mod outline;
 mod schema;
@@ -378,14 +379,12 @@ impl Compiler<'_> {
         } = info
             .map(|info| (info.compile)(&node.settings))
             .unwrap_or_default();
-        for name in prompt_variables
-            .keys()
-            .filter(|name| RUN_VARIABLES.contains(&name.as_str()))
-        {
-            let message = format!("`{name}` is a variable of every run and cannot be defined again");
-            let problem = Problem::new("reserved_variable", message).hint("choose another name");
-            self.report.add(problem.at(self.spans, &settings_place));
-        }
+        self.reserved_names(&prompt_variables, &settings_place);
+        self.foreign_placeholders(
+            &node.settings,
+            node.node_type == NodeType::COMMAND,
+            &settings_place,
+        );
         // Of a node of unknown type it is not known which variables it adds.
         let mut references = match info {
             Some(_) => self.references(
@@ -444,6 +443,18 @@ impl Compiler<'_> {
         }
     }
 
+    /// Reports variables of a node that have the name of one that every run has.
+    fn reserved_names(&mut self, prompt_variables: &Map<String, Value>, settings_place: &Place) {
+        for name in prompt_variables
+            .keys()
+            .filter(|name| RUN_VARIABLES.contains(&name.as_str()))
+        {
+            let message = format!("`{name}` is a variable of every run and cannot be defined again");
+            let problem = Problem::new("reserved_variable", message).hint("choose another name");
+            self.report.add(problem.at(self.spans, settings_place));
+        }
+    }
+
     /// Checks settings of another node type, of which some may be missing.
     fn nested(
         &mut self,
@@ -497,7 +508,7 @@ impl Compiler<'_> {
         let problem = match dad_core::nearest(node_type.as_str(), names.iter().copied()) {
             Some(name) => problem.hint(format!("did you mean `{name}`?")),
             None if names.is_empty() => problem.hint("no node types are registered"),
-            None => problem.hint(format!("registered are {}", names.join(", "))),
+            None => problem.hint(format!("the types are {}", names.join(", "))),
         };
         self.report.add(problem.at(self.spans, place));
     }

@@ -385,7 +385,7 @@ impl Outline {
                 let problem = Problem::new("ambiguous_step", message);
                 problem.hint(format!("it may mean {}", candidates.join(", ")))
             }
-            SelectError::Unknown { nearest, .. } => {
+            SelectError::Unknown { nearest, known, .. } => {
                 let problem = Problem::new(
                     "unknown_step",
                     format!("{} names no step or component", quoted(name)),
@@ -396,7 +396,7 @@ impl Outline {
                         "only the name stands in the braces: `$hier{{{step}}}.{field}`"
                     )),
                     (None, None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
-                    (None, None, None) => problem,
+                    (None, None, None) => problem.hint(format!("there are {}", known.join(", "))),
                 }
             }
             other => Problem::new("unknown_step", other.to_string()),

@@ -122,7 +122,11 @@ impl<'a> Checker<'a> {
         let finding = Finding::at_key("unknown_key", format!("unknown key {}", quoted(key)), &place);
         // More are not shown, and looking for the nearest of many names takes time.
         let known = if out.len() < MAX_PROBLEMS { known } else { &[] };
-        out.push(finding.nearest(key, known.iter().copied()));
+        let mut finding = finding.nearest(key, known.iter().copied());
+        if finding.hint.is_none() && !known.is_empty() {
+            finding.hint = Some(format!("the keys here are {}", known.join(", ")));
+        }
+        out.push(finding);
     }
 
     fn value(&self, schema: &Value, view: View<'_>, place: &Place, hops: usize, out: &mut Vec<Finding>) {

@@ -38,12 +38,30 @@ impl Cx {
         if matches!(found.data, Data::Refused) {
             return;
         }
-        self.at(
-            place,
-            Problem::new(
-                "wrong_type",
-                format!("expected {wanted}, found {}", found.describe()),
-            ),
-        );
+        let message = format!("expected {wanted}, found {}", found.describe());
+        let problem = Problem::new("wrong_type", message);
+        let problem = match spelling(wanted, &found.data) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        };
+        self.at(place, problem);
+    }
+}
+
+/// The way in which what was wanted is written, where the value shows that its author does not know it.
+fn spelling(wanted: &str, found: &Data) -> Option<String> {
+    match found {
+        Data::Number(number) if wanted == "an id" => Some(format!("put it in quotes: `\"{number}\"`")),
+        Data::Null if wanted == "an id" => {
+            Some("write a name of letters, digits and `_` behind the key".to_owned())
+        }
+        Data::Text(text) if wanted.starts_with("the number `") => {
+            Some(format!("write `{text}` without quotes"))
+                .filter(|_| wanted == format!("the number `{text}`"))
+        }
+        Data::Map(_) if wanted.starts_with("a list") => {
+            Some("begin each item of the list with `- `".to_owned())
+        }
+        _ => None,
     }
 }

@@ -212,16 +212,29 @@ fn node(mut fields: Fields<'_>, cx: &mut Cx) -> Option<ElementKind> {
         None => Value::Object(Map::new()),
     };
     let known: Vec<&str> = NODE_KEYS.iter().chain(OPTION_KEYS).copied().collect();
-    fields.finish(&known, refused_in_node, cx);
+    fields.finish(&known, |key| refused_in_node(key, &known), cx);
     Some(ElementKind::Node(NodeDefinition::new(node_type?, settings)))
 }
 
-fn refused_in_node(key: &str) -> Option<Problem> {
-    BODY_KEYS.contains(&key).then(|| {
+fn refused_in_node(key: &str, known: &[&str]) -> Option<Problem> {
+    if BODY_KEYS.contains(&key) {
         let problem = Problem::new("unknown_key", format!("a node has no `{key}`"));
-        match key {
+        return Some(match key {
             "variables" => problem.hint("give variables to the flow around it"),
             _ => problem,
-        }
+        });
+    }
+    // A node's own keys are the most likely ones that stand one level too high.
+    dad_core::nearest(key, known.iter().copied()).is_none().then(|| {
+        let problem = Problem::new("unknown_key", format!("unknown key {}", quoted(key)));
+        problem.hint(format!(
+            "the settings of a node stand in `settings`; its other keys are {}",
+            known
+                .iter()
+                .copied()
+                .filter(|known| !["node", "settings"].contains(known))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))
     })
 }

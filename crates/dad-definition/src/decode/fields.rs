@@ -81,7 +81,10 @@ impl<'t> Fields<'t> {
             }
             let problem = refused(&member.key).unwrap_or_else(|| {
                 let problem = Problem::new("unknown_key", format!("unknown key {}", quoted(&member.key)));
-                problem.nearest(&member.key, known.iter().copied())
+                match dad_core::nearest(&member.key, known.iter().copied()) {
+                    Some(name) => problem.hint(format!("did you mean `{name}`?")),
+                    None => problem.hint(format!("the keys here are {}", known.join(", "))),
+                }
             });
             cx.at_key(&self.place.key(&member.key), problem);
         }

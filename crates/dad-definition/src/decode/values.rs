@@ -154,7 +154,28 @@ pub(crate) fn element_id(text: &str, place: &Place, cx: &mut Cx) -> Option<Eleme
     match ElementId::new(text) {
         Ok(id) => Some(id),
         Err(error) => {
-            cx.at(place, Problem::new("invalid_id", error.to_string()));
+            let problem = Problem::new("invalid_id", error.to_string());
+            let near: String = text
+                .chars()
+                .map(|c| {
+                    if c == '_' || c.is_ascii_alphanumeric() {
+                        c
+                    } else {
+                        '_'
+                    }
+                })
+                .collect();
+            let is_near = near != text
+                && near.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && ElementId::new(&near).is_ok();
+            cx.at(
+                place,
+                if is_near {
+                    problem.hint(format!("write `{near}`"))
+                } else {
+                    problem
+                },
+            );
             None
         }
     }

@@ -193,7 +193,7 @@ elements:
   - { node: con, type: command}
   - { node: 7, type: command }
 ";
-    assert_snapshot!(reported(yaml), @r"
+    assert_snapshot!(reported(yaml), @r#"
     agent.yaml:5:13: error[duplicate_id]: the ids `a` and `A` differ only in case
       |
     5 |   - { node: A, type: command, settings: { commands: [] } }
@@ -214,6 +214,7 @@ elements:
       |
     8 |   - { node: a/b, type: command }
       |             ^^^
+      = hint: write `a_b`
 
     agent.yaml:9:13: error[invalid_id]: `con` is reserved; choose another id
       |
@@ -224,7 +225,8 @@ elements:
        |
     10 |   - { node: 7, type: command }
        |             ^
-    ");
+      = hint: put it in quotes: `"7"`
+    "#);
 }
 
 #[test]
@@ -421,6 +423,7 @@ elements:
        |
     27 |     on_limit: fail
        |     ^^^^^^^^
+      = hint: the keys here are description, variables, until, index_var, max_iterations, on_exhausted, body, pre_events, post_events, timeout, retry, on_error, reuse, requires_approval, budget
 
     agent.yaml:29:5: error[missing_key]: the key `elements` is missing
        |
@@ -432,6 +435,7 @@ elements:
        |
     30 |     variables: { a: 1 }
        |     ^^^^^^^^^
+      = hint: the keys here are description, elements, pre_events, post_events, timeout, retry, on_error, reuse, requires_approval, budget
 
     agent.yaml:31:5: error[missing_key]: the key `function` is missing
        |
@@ -454,6 +458,7 @@ elements:
        |
     36 |     use: ./other.yaml
        |     ^^^
+      = hint: the settings of a node stand in `settings`; its other keys are type, pre_events, post_events, timeout, retry, on_error, reuse, requires_approval, budget
     "#);
 }
 
@@ -669,6 +674,7 @@ x: 1
       |
     6 |   - { <<: *a, node: b, node: c }
       |                        ^^^^
+      = hint: keep one of the two
 
     agent.yaml:7:1: error[several_documents]: a definition is one document, here begins another
       |
@@ -935,6 +941,7 @@ elements:
        |
     10 | …b}", "$hier{one}", "$hier{bb}", "$hier{loop.last.x}", "$hier{a b}", "$hier{z.outcome}", "$hier{same}…
        |                                   ^^^^^^^^^^^^^^^^^^
+      = hint: there are root, root.one, root.one.a, root.b, root.z, root.p, root.p.same, root.q, root.q.same
 
     agent.yaml:10:119: error[template_syntax]: `a b` is not the name of a step
        |
@@ -982,7 +989,7 @@ elements:
       |
     5 |   - { node: b, type: zebra }
       |                      ^^^^^
-      = hint: registered are ai_model_call, command, file_operation, folder_analyzer
+      = hint: the types are ai_model_call, command, file_operation, folder_analyzer
     ");
 }
 
@@ -1052,6 +1059,7 @@ elements:
        |
     12 |         - { operation_type: find_files, max_depth: 1.0, depth: 3 }
        |                                                         ^^^^^
+      = hint: the keys here are operation_type, path, max_depth, content_read_mode
 
     agent.yaml:14:11: error[wrong_type]: expected a mapping, found a text with placeholders
        |
@@ -1107,6 +1115,7 @@ elements:
        |
     12 |         - { type: delete_file, path: x, content: y }
        |                                         ^^^^^^^
+      = hint: the keys here are type, path
 
     agent.yaml:13:11: error[missing_key]: the key `type` is missing
        |
@@ -1164,7 +1173,10 @@ fn an_empty_file() {
     let yaml = "
 # nothing
 ";
-    assert_snapshot!(reported(yaml), @"agent.yaml: error[empty]: there is no definition in this file");
+    assert_snapshot!(reported(yaml), @"
+    agent.yaml: error[empty]: there is no definition in this file
+      = hint: a definition begins with `schema_version: 1`, `kind: agent` or `kind: flow`, and `elements`
+    ");
 }
 
 #[test]

@@ -65,6 +65,12 @@ impl BatchFile {
             path: dir.join(FILE),
             reason,
         };
+        if !dir.is_dir() {
+            return Err(ProjectError::NoBatch {
+                path: dir,
+                reason: "there is none of this name".to_owned(),
+            });
+        }
         let bytes = Dir::open(&dir)
             .and_then(|dir| dir.read(FILE))
             .map_err(|error| unreadable(error.to_string()))?;

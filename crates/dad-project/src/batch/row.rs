@@ -82,7 +82,7 @@ impl BatchRow {
 }
 
 fn row(line: &str, number: u64) -> Result<BatchRow, String> {
-    let value = parse_external(line).map_err(|error| error.to_string())?;
+    let value = parse_external(line).map_err(|error| format!("it is no JSON object: {error}"))?;
     let Value::Object(fields) = &value else {
         return Err("a row is an object such as `{\"variables\": {\"tone\": \"calm\"}}`".to_owned());
     };

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dad_core::internal::in_words;
 use dad_core::{ErrorInfo, HierarchyPath, PathError, RunId, RunIdError, RunStatus, StepStatus};
 use dad_definition::Problems;
 use dad_fs::FsError;
@@ -348,7 +349,7 @@ impl RunError {
     pub fn unreadable(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
         Self::Unreadable {
             path: path.into(),
-            reason: format!("{reason}"),
+            reason: in_words(&reason),
         }
     }
 }

@@ -257,6 +257,8 @@ pub enum SetupError {
         name: String,
         /// The most similar declared one.
         nearest: Option<String>,
+        /// All that are declared.
+        known: Vec<String>,
     },
     /// An input for a step that does not exist.
     #[error("the input from {origin} cannot be placed: {reason}")]
@@ -359,7 +361,7 @@ pub enum SetupError {
     )]
     OriginalSystem(String),
     /// All runs are completed.
-    #[error("there is no run that is not completed")]
+    #[error("there is no unfinished run")]
     NothingToResume,
     /// A completed run has nothing left to execute.
     #[error("`{0}` is completed, there is nothing to resume")]
@@ -454,6 +456,7 @@ impl SetupError {
             Self::UnknownRun { .. } => NextStep::ListRuns,
             Self::NoRuns { unreadable: true } => NextStep::ListUnreadableRuns,
             Self::NoRuns { unreadable: false } => NextStep::StartRun,
+            Self::AmbiguousRun { .. } => NextStep::other("write more of the id"),
             Self::AmbiguousQuestion { .. } => NextStep::other("name one by its path or its id"),
             Self::UnknownQuestion { questions, .. } if !questions.is_empty() => {
                 NextStep::other(format!("open questions: {questions}"))
@@ -478,6 +481,12 @@ impl SetupError {
                 NextStep::other("name a step that was executed there, or the loop or conditional itself")
             }
             Self::NothingToReuse { path, .. } => NextStep::StartAt { path: path.clone() },
+            Self::UnknownVariable { known, .. } if known.is_empty() => NextStep::other(
+                "the definition declares no variables; `required` and `variables` declare some",
+            ),
+            Self::UnknownVariable { known, .. } => {
+                NextStep::other(format!("the variables are {}", known.join(", ")))
+            }
             Self::MissingVariable(name) => NextStep::GiveVariable { name: name.clone() },
             Self::AlreadyCompleted(run) => NextStep::StartRerun { run: run.clone() },
             Self::NoSecrets => NextStep::other(

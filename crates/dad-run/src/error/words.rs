@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::origin::Origin;
+use crate::store::catalog::back_from_last;
 
 pub(super) fn last_driven(host: Option<&str>, dir: Option<&Path>) -> String {
     match (host, dir) {
@@ -15,6 +16,11 @@ pub(super) fn last_driven(host: Option<&str>, dir: Option<&Path>) -> String {
 pub(super) fn no_run(selector: &str) -> String {
     match selector {
         "last" => "there is no previous run of this component".to_owned(),
+        "" => "the name of a run is empty".to_owned(),
+        back if back.starts_with("last~") => match back_from_last(back) {
+            Some(_) => format!("there is no run `{back}`: there are not so many"),
+            None => format!("there is no run `{back}`: behind `last~` stands a number"),
+        },
         other => format!("there is no run `{other}`"),
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use blake3::Hasher;
 use dad_core::Digest;
+use dad_core::internal::in_words;
 use semver::Version;
 
 use crate::error::RunError;
@@ -132,7 +133,7 @@ pub(crate) enum LineError {
 
 impl LineError {
     fn damage(reason: impl std::fmt::Display) -> Self {
-        Self::Damage(format!("{reason}"))
+        Self::Damage(in_words(&reason))
     }
 
     pub(crate) fn at(self, path: &Path, line: u64) -> RunError {

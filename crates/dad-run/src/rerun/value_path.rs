@@ -81,7 +81,13 @@ pub(crate) fn get<'v>(value: &'v Value, path: &[Segment]) -> Result<&'v Value, S
 }
 
 pub(crate) fn no_fields(key: &str, value: &Value) -> String {
-    format!("`{key}` stands in {}", type_of(value))
+    let is_index = value.is_array() && key.chars().all(|c| c.is_ascii_digit());
+    let instead = if is_index {
+        format!(": write `[{key}]`")
+    } else {
+        String::new()
+    };
+    format!("`{key}` stands in {}{instead}", type_of(value))
 }
 
 pub(crate) fn no_items(index: usize, value: &Value) -> String {
@@ -135,6 +141,7 @@ mod tests {
         for (wrong, why) in [
             ("a[1]", "there is no `[1]` in a list of 1"),
             ("a.b", "`b` stands in a list"),
+            ("a.0", "`0` stands in a list: write `[0]`"),
             ("a[0].dd", "it has no `dd`, but `d`"),
             ("a[0].d[2]", "`[2]` stands in a text"),
             ("a[0]d", "a `.` is missing before `d`"),

@@ -248,6 +248,7 @@ impl RunContext {
             return Err(SetupError::UnknownVariable {
                 name: name.clone(),
                 nearest,
+                known: known.into_iter().map(str::to_owned).collect(),
             });
         }
         for (name, value) in given {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The path of the credentials file in a project.
 const FILE: &str = ".dhenara/.secrets/.credentials.yaml";
@@ -177,6 +177,9 @@ impl SecretSource {
                 |line| format!("it is no YAML, line {line}"),
             ))
         })?;
+        if !value.is_object() && !value.is_null() {
+            return Err(unreadable("it is no mapping from names to keys".to_owned()));
+        }
         let entry = &value[name];
         let places = [
             &value["secrets"][name],
@@ -187,11 +190,13 @@ impl SecretSource {
         let found = places
             .into_iter()
             .find(|place| !place.is_null() && !place.is_object());
+        let is_empty = entry.as_object().is_none_or(Map::is_empty);
         match found {
+            None if !is_empty => Err(unreadable(format!("`{name}` has no `api_key`"))),
             None => Ok(None),
             Some(Value::String(secret)) => Ok(Some(secret.trim().to_owned())),
             Some(Value::Number(secret)) => Ok(Some(secret.to_string())),
-            Some(_) => Err(unreadable(format!("`{name}` is no text"))),
+            Some(_) => Err(unreadable(format!("the key of `{name}` is no text"))),
         }
     }
 }

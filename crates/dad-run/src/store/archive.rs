@@ -137,7 +137,7 @@ impl Catalog {
         let (run_id, files) = extract(dir, archive)?;
         for place in self.open_places()? {
             if place.kind(run_id.as_str())?.is_some() {
-                return Err(refused(format!("there is a run `{run_id}` already")));
+                return Err(SetupError::RunExists(run_id.to_string()).into());
             }
         }
         let view = RunView::open(dir.path()).map_err(|error| match error.setup() {
@@ -178,7 +178,13 @@ fn refused(reason: impl Into<String>) -> RunError {
 }
 
 fn unreadable(error: &io::Error) -> RunError {
-    refused(format!("it cannot be read: {error}"))
+    match error.kind() {
+        // The reader of archives reports only these two so: a file that is none, and one that was copied in part.
+        io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => {
+            refused("it ends too early, or is no archive that `runs export` wrote")
+        }
+        _ => refused(format!("it cannot be read: {error}")),
+    }
 }
 
 /// Writes the files of an archive into an empty directory; gives the id of the run and the number of files.

@@ -248,10 +248,13 @@ impl Catalog {
         if let Some((dir, name)) = all().find(|(_, name)| *name == selector) {
             return found(dir, name);
         }
+        if selector.is_empty() {
+            return Err(unknown(selector, None).into());
+        }
         let fitting: Vec<_> = all().filter(|(_, name)| name.starts_with(selector)).collect();
         match fitting.as_slice() {
-            [(dir, name)] if !selector.is_empty() => found(dir, name),
-            [] | [_] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name))).into()),
+            [(dir, name)] => found(dir, name),
+            [] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name))).into()),
             several => Err(SetupError::AmbiguousRun {
                 selector: selector.to_owned(),
                 candidates: several

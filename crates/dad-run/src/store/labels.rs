@@ -46,8 +46,9 @@ pub struct Tag(String);
 /// A text that is no tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no tag: a tag has letters, digits, `-`, `_`, `.`, `:` and `/`, begins with a letter or digit, and has at most \
-     {LONGEST_TAG} bytes"
+    "{} is no tag: a tag has letters, digits, `-`, `_`, `.`, `:` and `/`, begins with a letter or digit, and has at most \
+     {LONGEST_TAG} bytes",
+    if .0.is_empty() { "an empty text".to_owned() } else { format!("`{}`", .0) }
 )]
 #[non_exhaustive]
 pub struct ParseTagError(pub String);

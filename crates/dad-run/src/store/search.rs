@@ -34,7 +34,7 @@ pub struct SearchText {
 
 /// Why a text cannot be searched for.
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` cannot be searched for: {reason}")]
+#[error("{} cannot be searched for: {reason}", if text.is_empty() { "the text".to_owned() } else { format!("`{text}`") })]
 #[non_exhaustive]
 pub struct SearchTextError {
     /// The text.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dad_core::internal::in_words;
 use serde_json::{Map, Value};
 
 use crate::conversation::Conversation;
@@ -23,7 +24,7 @@ pub(crate) fn json_or_text(typed: &str) -> Value {
 
 /// Reads what was typed as JSON.
 pub(crate) fn json(typed: &str) -> Result<Value, String> {
-    serde_json::from_str(typed).map_err(|error| format!("this is no JSON: {error}"))
+    serde_json::from_str(typed).map_err(|error| format!("this is no JSON: {}", in_words(&error)))
 }
 
 /// Reads `NAME=VALUE`.

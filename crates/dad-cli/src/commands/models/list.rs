@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use anstyle::Style;
 use clap::Args;
 use dad_core::nearest;
 use dad_models::{KnownModel, ModelCatalog};
-use dad_terminal::{DIM, print_line, printable};
+use dad_terminal::{output_width, print_line, printable};
 use serde_json::json;
 
 use super::words::{abilities, dollars, rounded};
@@ -14,6 +15,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::table::{Cell, Column, table};
 use crate::output::{json, out};
 
 /// List the models that are known: those of the project, and those whose facts are built in.
@@ -79,7 +81,8 @@ fn list(catalog: &ModelCatalog, arguments: &ListArgs) -> Result<u8, CommandError
         print_line(&printable(&format!("no known model has such a name{near}")));
         return Ok(exit_code::DONE);
     }
-    out::lines(&table(&models))?;
+    let rows: Vec<Vec<Cell>> = models.iter().map(|model| row(model).into()).collect();
+    out::lines(&table(&COLUMNS, &rows, output_width()))?;
     Ok(exit_code::DONE)
 }
 
@@ -97,54 +100,19 @@ fn check_provider(catalog: &ModelCatalog, provider: &str) -> Result<(), CommandE
     Err(CommandError::usage("unknown_provider", message).with_hint(format!("known are {known}")))
 }
 
-/// The titles of the columns. Prices are dollars for a million tokens.
-const TITLES: [&str; 8] = [
-    "model",
-    "window",
-    "answer",
-    "$ in",
-    "$ cached",
-    "$ out",
-    "thinking",
-    "abilities",
+/// The columns. Prices are dollars for a million tokens.
+const COLUMNS: [Column; 8] = [
+    Column::new("MODEL", 0).cut(),
+    Column::new("WINDOW", 3).right(),
+    Column::new("ANSWER", 4).right(),
+    Column::new("$ IN", 1).right(),
+    Column::new("$ CACHED", 5).right(),
+    Column::new("$ OUT", 2).right(),
+    Column::new("THINKING", 6),
+    Column::new("ABILITIES", 7),
 ];
 
-/// The columns whose figures stand below each other.
-const FIGURES: std::ops::RangeInclusive<usize> = 1..=5;
-
-fn table(models: &[KnownModel]) -> String {
-    let rows: Vec<[String; 8]> = models.iter().map(row).collect();
-    let mut widths = TITLES.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let titles = TITLES.map(str::to_owned);
-    let mut text = format!("{DIM}{}{DIM:#}\n", line(&titles, widths));
-    for row in &rows {
-        text += &line(row, widths);
-        text.push('\n');
-    }
-    text
-}
-
-fn line(cells: &[String; 8], widths: [usize; 8]) -> String {
-    let cells = cells
-        .iter()
-        .zip(widths)
-        .enumerate()
-        .map(|(column, (cell, width))| {
-            if FIGURES.contains(&column) {
-                format!("{cell:>width$}")
-            } else {
-                format!("{cell:<width$}")
-            }
-        });
-    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-}
-
-fn row(model: &KnownModel) -> [String; 8] {
+fn row(model: &KnownModel) -> [Cell; 8] {
     let facts = &model.facts;
     let rates = facts.price.map(|price| price.rates);
     let price = |rate: Option<f64>| rate.map(dollars).unwrap_or_default();
@@ -176,6 +144,7 @@ fn row(model: &KnownModel) -> [String; 8] {
         thinking.unwrap_or_default(),
         printable(&notes.join(", ")),
     ]
+    .map(|cell| (cell, Style::new()))
 }
 
 /// The abilities by which a model is chosen; `models show` has them all.

@@ -133,15 +133,23 @@ impl Execute for ImportArgs {
         let imported = if self.file == Path::new("-") {
             runs.import(io::stdin().lock())?
         } else {
-            let file = std::fs::File::open(&self.file).map_err(|error| {
-                CommandError::usage("archive", format!("`{}`: {error}", self.file.display())).with_hint(
-                    format!(
-                        "`{}` makes an archive",
-                        program::command("runs export RUN --tar FILE")
-                    ),
-                )
-            })?;
-            runs.import(io::BufReader::new(file))?
+            let unreadable = |reason: String| {
+                let message = format!("the archive: `{}` cannot be read: {reason}", self.file.display());
+                CommandError::usage("archive", message).with_hint(makes_one())
+            };
+            if self.file.is_dir() {
+                return Err(unreadable("it is a directory".to_owned()));
+            }
+            let file = std::fs::File::open(&self.file).map_err(|error| unreadable(error.to_string()))?;
+            runs.import(io::BufReader::new(file)).map_err(|error| {
+                let code = error.code().to_owned();
+                let error = CommandError::from(error);
+                match &*code {
+                    "archive" => error.with_hint(makes_one()),
+                    "run_exists" => error.with_hint("`--run-root DIR` imports it into another directory"),
+                    _ => error,
+                }
+            })?
         };
         let damage = &imported.verification.damage;
         if self.json {
@@ -178,4 +186,12 @@ impl Execute for ImportArgs {
             ..CommonOptions::default()
         }
     }
+}
+
+/// The hint for an archive that cannot be imported.
+fn makes_one() -> String {
+    format!(
+        "`{}` makes an archive",
+        program::command("runs export RUN --tar FILE")
+    )
 }

@@ -14,6 +14,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::hint::Hint;
 use crate::output::summary::command_in;
 use crate::output::{json, out};
 
@@ -64,6 +65,14 @@ impl Execute for RepairArgs {
 
 fn repair(app: &App, run: &str, options: &RepairOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
+    if run == "last" || run.starts_with("last~") {
+        let message =
+            format!("`{run}` names no run here: a damaged journal may not say when its run was made");
+        let hint = Hint::from("name the run by its id; ")
+            .command(["runs", "list"])
+            .text(" shows the ids");
+        return Err(CommandError::usage("unknown_run", message).with_hint(hint));
+    }
     let run_dir = project.own_runs()?.find_dir(run)?;
     let name = run_dir
         .file_name()

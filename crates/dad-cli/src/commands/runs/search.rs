@@ -89,8 +89,8 @@ fn found_line(found: &FoundText) -> String {
     format!(
         "  {DIM}{}:{DIM:#} {}{BOLD}{}{BOLD:#}{}\n",
         printable(&place),
-        line(&found.before),
+        line(&found.before).trim_start(),
         line(&found.text),
-        line(&found.behind)
+        line(&found.behind).trim_end()
     )
 }

@@ -1,5 +1,7 @@
 //! The steps and components that a user names.
 
+use std::fmt::Display;
+
 use dad_core::{HierarchyPath, PathSelector, SelectError};
 use dad_run::{RunEntry, RunError};
 
@@ -7,7 +9,7 @@ use crate::error::CommandError;
 use crate::output::hint::Hint;
 
 /// The error for a step or component of the definition that the run did not reach.
-pub(crate) fn not_reached(path: &HierarchyPath, run: &RunEntry) -> CommandError {
+pub(crate) fn not_reached(path: &(impl Display + ?Sized), run: &RunEntry) -> CommandError {
     let message = format!("`{path}` was not reached in `{}`", run.run_id);
     CommandError::usage("not_reached", message).with_hint(lists_steps(run))
 }
@@ -20,7 +22,10 @@ fn lists_steps(run: &RunEntry) -> Hint {
 
 /// Parses the name of a step or component.
 pub(crate) fn selector(text: &str) -> Result<PathSelector, CommandError> {
-    Ok(text.parse().map_err(RunError::from)?)
+    text.parse().map_err(|error| {
+        CommandError::from(RunError::from(error))
+            .with_hint("write the ids with dots between them, such as `main_flow.step`, or the last of them")
+    })
 }
 
 /// The error for a selector that means no or several steps or components of a run.

@@ -88,10 +88,12 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
     let view = found.view();
     match path {
         None => run(view, arguments)?,
-        Some(path) => {
-            let selector = selector(path)?;
+        Some(text) => {
+            let selector = selector(text)?;
             let path = selector.select(view.entries().map(|(path, _)| path));
             let path = path.map_err(|error| match view.select_in_definition(&selector) {
+                // The definition knows no iterations.
+                Some(_) if text.contains("iter_") => not_reached(text, &entry),
                 Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
                 _ => not_found(&error, &entry),
             });
@@ -263,8 +265,18 @@ fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
     is_own.then(|| dad_terminal::internal::one_line(&error.message, 120))
 }
 
-/// The end of a step in words, with its summary cut at a width.
-pub(super) fn details(step: &StepCommitted, width: usize) -> String {
+/// The end of a step in words, with its summary cut at a width, and its error in short.
+fn details(step: &StepCommitted, width: usize) -> String {
+    let error = step
+        .error
+        .as_ref()
+        .map(|error| dad_terminal::internal::one_line(&error.message, 120));
+    let parts: Vec<String> = [end(step, width)].into_iter().chain(error).collect();
+    parts.join("  ")
+}
+
+/// The end of a step in words but for its error, with its summary cut at a width.
+pub(super) fn end(step: &StepCommitted, width: usize) -> String {
     let mut parts = vec![match (&step.reused_from, &step.edited_from) {
         (Some(origin), None) => format!("from {}", origin.run_id),
         (Some(origin), Some(_)) | (None, Some(origin)) => {
@@ -281,11 +293,6 @@ pub(super) fn details(step: &StepCommitted, width: usize) -> String {
             .map(|summary| dad_terminal::internal::one_line(summary, width)),
     );
     parts.extend(step.cost.and_then(dad_terminal::internal::cost));
-    parts.extend(
-        step.error
-            .as_ref()
-            .map(|error| dad_terminal::internal::one_line(&error.message, 120)),
-    );
     parts.join("  ")
 }
 

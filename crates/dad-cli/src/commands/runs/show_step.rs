@@ -8,11 +8,11 @@ use dad_run::{Question, RunEntry, RunView, StepCommitted, ViewEntry, layout};
 use dad_terminal::{
     BOLD, DIM,
     internal::{mark, waits_for},
-    printable,
+    output_width, printable,
 };
 use serde_json::{Value, json};
 
-use crate::commands::runs::show::details;
+use crate::commands::runs::show::end;
 use crate::error::CommandError;
 use crate::output::hint::Hint;
 use crate::output::readable::{indented, readable};
@@ -216,7 +216,7 @@ fn ended(run: &ProjectRun, step: &StepCommitted) -> Result<(), CommandError> {
     let mut text = format!(
         "{style}{sign}{style:#} {BOLD}{}{BOLD:#}  {}\n",
         step.path,
-        details(step, usize::MAX)
+        end(step, usize::MAX)
     );
     let node_type = result["node_type"].as_str().unwrap_or_default();
     if let Some(input) = result.get("input") {
@@ -336,7 +336,10 @@ fn commands_text(outcome: &CommandNodeOutcome) -> String {
             None => "did not end by itself".to_owned(),
         };
         let command = aligned(&printable(&result.command), INDENT);
-        text += &format!("{BOLD}$ {command}{BOLD:#}  {DIM}{end}{DIM:#}\n");
+        let last = command.lines().last().unwrap_or_default().chars().count();
+        let is_full = output_width().is_some_and(|width| INDENT + last + 2 + end.len() > width);
+        let gap = if is_full { "\n  " } else { "  " };
+        text += &format!("{BOLD}$ {command}{BOLD:#}{gap}{DIM}{end}{DIM:#}\n");
         for (name, output) in [("stdout", &result.stdout), ("stderr", &result.stderr)] {
             if !output.is_empty() {
                 text += &format!("  {DIM}{name}{DIM:#}\n{}", indented(output, 2 * INDENT));
@@ -384,7 +387,9 @@ fn attempt_heading(attempt: &AttemptTranscript) -> String {
         "{style}{sign}{style:#} {BOLD}attempt {}{BOLD:#} {}{}\n",
         attempt.attempt,
         attempt.status,
-        aligned(&printable(&why.unwrap_or_default()), INDENT)
+        printable(&why.unwrap_or_default())
+            .trim_end()
+            .replace('\n', &format!("\n{:INDENT$}", ""))
     )
 }
 

@@ -16,7 +16,7 @@ use crate::exit_code;
 use crate::options::Place;
 use crate::output::change::change_text;
 use crate::output::hint::Hint;
-use crate::output::summary::{aligned, command_in, error_at};
+use crate::output::summary::{command_in, error_at};
 use crate::output::{json, out};
 
 /// Say why a step was executed or reused, and what changed.
@@ -141,7 +141,7 @@ fn tell(explanation: &Explanation, place: &Place) -> Result<(), CommandError> {
 fn failures(explanation: &Explanation, place: &Place) -> String {
     let mut text = String::new();
     for failed in &explanation.failures {
-        let error = aligned(&error_at(&failed.error), 4);
+        let error = error_at(&failed.error).trim_end().replace('\n', "\n    ");
         text += &format!(
             "  {DIM}attempt {} {}{DIM:#}  {error}\n",
             failed.attempt, failed.status
