@@ -115,6 +115,7 @@ async fn an_answer_comes_from_another_process() {
     insta::assert_snapshot!(wrong, @"
     ---- stderr
     error[invalid_input]: in the answer, `prompt_variable`: unknown field `prompt_variable`, expected `prompt_variables` or `settings_override`
+      hint: write a JSON object; its fields are `prompt_variables`, `settings_override`
     ---- exit code 2
     ");
     insta::assert_snapshot!(env.run(&["answer", "last"]).expect(2), @"
