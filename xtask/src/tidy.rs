@@ -58,10 +58,11 @@ const MACHINE_PATHS: &[&str] = &[
     concat!("/Us", "ers/"),
 ];
 
-/// The source files that read the environment of the process: of its user one, of what describes the terminal and the editor
-/// two, and those that pass it on to children, or find what git, as their child, would find by it.
+/// The source files that read the environment of the process: of its user one, of what describes the terminal, the editor and the
+/// log events to show three, and those that pass it on to children, or find what git, as their child, would find by it.
 pub const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-project/src/user.rs",
+    "crates/dad-cli/src/logging.rs",
     "crates/dad-terminal/src/screen.rs",
     "crates/dad-terminal/src/prompt/editor.rs",
     "crates/dad-nodes/src/folder_analyzer/repository.rs",

@@ -174,8 +174,7 @@ fn hint_about_names(error: &ProjectError) -> Option<Hint> {
         }
         ProjectError::AgentName(IdError::Character { id, .. }) => {
             let near = id.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-            ElementId::new(&*near)
-                .is_ok()
+            (!near.starts_with('_') && ElementId::new(&*near).is_ok())
                 .then(|| hint.text(format!("write `{near}`")))
         }
         ProjectError::AmbiguousName { name } => Some(

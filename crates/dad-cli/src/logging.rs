@@ -47,8 +47,7 @@ fn shown() -> Targets {
 /// # Errors
 /// The form that a filter has.
 pub(crate) fn parse(filter: &str) -> Result<Targets, &'static str> {
-    const FORM: &str =
-        "expected a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or `TARGET=LEVEL`, several with commas";
+    const FORM: &str = "expected a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or `TARGET=LEVEL`, several with commas";
     filter.parse().map_err(|_| FORM)
 }
 

@@ -74,6 +74,16 @@ pub(crate) async fn stop_on_signal(
     std::process::exit(i32::from(exit_code::CANCELLED));
 }
 
+/// Lets Ctrl-C go to the program that shows the result, until the value is dropped.
+pub(crate) fn outlive_interrupts() -> Option<impl Sized> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    let signals = runtime.block_on(async { Signals::listen() }).ok()?;
+    Some((signals, runtime))
+}
+
 /// Ends this process at the next signal: the run has ended.
 pub(crate) async fn exit_on_signal(mut signals: Signals) {
     signals.next().await;

@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-use crate::misread::in_words;
-
 /// Deepest nesting of JSON from outside, as of a definition. What is recorded stands within further levels, and its
 /// readers stop at 128.
 pub const MAX_JSON_DEPTH: usize = 100;
@@ -80,7 +78,7 @@ pub fn parse_external(text: &str) -> Result<Value, JsonError> {
     match (serde_json::from_str(text), scanned) {
         // A text that its reader refuses only for its depth is valid JSON.
         (_, Err(deep @ JsonError::TooDeep { .. })) => Err(deep),
-        (Err(error), _) => Err(JsonError::Syntax(in_words(&error))),
+        (Err(error), _) => Err(JsonError::Syntax(error.to_string())),
         (Ok(_), Err(error)) => Err(error),
         (Ok(value), Ok(())) => Ok(value),
     }

@@ -343,7 +343,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// What is odd about the indentation of a line: it is that of no line above which it could continue.
+    /// A remark on the indentation of a line that is not that of the line above it.
     fn indentation(&self, at: usize) -> Option<String> {
         let indent = |line: &str| line.chars().take_while(|c| *c == ' ').count();
         let own = indent(self.line(at));

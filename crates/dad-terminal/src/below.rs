@@ -17,7 +17,7 @@ pub(crate) struct Below(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What was written since the last flush.
+    /// The text since the last flush.
     written: String,
     /// Whether the next text is the blanks behind a line.
     after_line: bool,

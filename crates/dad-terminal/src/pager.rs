@@ -3,11 +3,14 @@
 use std::io::{IsTerminal, Write, stdout};
 use std::process::{Command, Stdio};
 
+use crate::prompt::result_pager;
+use crate::screen::is_dumb;
+
 /// Shows a text in the person's pager, if standard output is a terminal that the text does not fit on, and waits until the person
 /// has left it. Says whether it did: without a pager the text is to be printed.
 #[must_use]
 pub fn page(text: &str) -> bool {
-    let Some(pager) = pager() else {
+    let Some(pager) = result_pager().filter(|_| !is_dumb()) else {
         return false;
     };
     let Some((columns, rows)) = size().filter(|_| stdout().is_terminal()) else {
@@ -26,13 +29,6 @@ pub fn page(text: &str) -> bool {
     // The code of `sh` for a command that there is not.
     const NOT_FOUND: i32 = 127;
     child.wait().is_ok_and(|status| status.code() != Some(NOT_FOUND))
-}
-
-/// The command of the person's pager, from `PAGER`, else `less`; `None` if the person wants none.
-fn pager() -> Option<String> {
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
-    Some(pager).filter(|pager| !is_dumb && !matches!(pager.trim(), "" | "cat"))
 }
 
 /// Columns and rows of the terminal.
@@ -56,24 +52,21 @@ fn fits(text: &str, columns: usize, rows: usize) -> bool {
     })
 }
 
-/// The command of a pager. Its value may hold arguments, so a shell reads it, as git does.
+/// The command of a pager. Its value may hold arguments, so a shell reads it, as git does. Colours are passed through, and what fits
+/// after all is left on the screen.
+#[cfg(unix)]
 fn command(pager: &str) -> Command {
-    let mut command = if cfg!(unix) {
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(pager);
-        command
-    } else {
-        let mut words = pager.split_whitespace();
-        let mut command = Command::new(words.next().unwrap_or(pager));
-        command.args(words);
-        command
-    };
-    // Colours are passed through, and what fits after all is left on the screen.
-    for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
-        if std::env::var_os(name).is_none() {
-            command.env(name, value);
-        }
-    }
+    let mut command = Command::new("sh");
+    let script = format!("LESS=\"${{LESS-FRX}}\" LV=\"${{LV--c}}\"; export LESS LV; {pager}");
+    command.arg("-c").arg(script);
+    command
+}
+
+#[cfg(not(unix))]
+fn command(pager: &str) -> Command {
+    let mut words = pager.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or(pager));
+    command.args(words);
     command
 }
 

@@ -110,8 +110,12 @@ fn width_of(stream: &impl IsTerminal) -> Option<usize> {
 /// and prompts are not forbidden.
 #[must_use]
 pub fn is_interactive() -> bool {
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    screen().forbidden == 0 && !is_dumb && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    screen().forbidden == 0 && !is_dumb() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether the terminal can do no more than print lines.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Prints a line, or several, on standard error: above the moving lines, and behind the prompt if one is open. On a terminal, a

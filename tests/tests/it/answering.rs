@@ -104,7 +104,10 @@ fn the_command_refuses_the_same_and_says_what_there_is() {
                 .stderr,
         )
     };
-    assert_snapshot!(refused(&["--input", "true"]), @"error[invalid_input]: the answer does not fit the question: an input must be an object");
+    assert_snapshot!(refused(&["--input", "true"]), @"
+    error[invalid_input]: in the answer, an input must be an object
+      hint: write a JSON object; its fields are `env_vars`, `commands`, `settings_override`
+    ");
     assert_snapshot!(refused(&["gate", "--approve"]), @r#"
     error[unknown_question]: `gate` names no question of `run_00000000_000000_000001`, and no step or component that asks
       hint: open questions: flow_root.ask (input_6fdbdd12dee3)

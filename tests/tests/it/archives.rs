@@ -272,8 +272,8 @@ fn a_hostile_archive_is_refused_and_leaves_nothing() {
     no journal: error[archive]: the archive: it holds no run with a journal
     a journal that is none: error[archive]: the archive: `run_20251123_141516_9f3a1c/.run` cannot be read: its journal has no first record yet
     empty: error[archive]: the archive: it is empty
-    cut off: error[archive]: the archive: it cannot be read: unexpected EOF during skip
-    no archive: error[archive]: the archive: it cannot be read: numeric field was not a number: ther tar when getting cksum for neither tar nor anything elseneither tar nor anything elseneither tar nor anything elseneither tar n
+    cut off: error[archive]: the archive: it ends too early, or is no archive that `runs export` wrote
+    no archive: error[archive]: the archive: it ends too early, or is no archive that `runs export` wrote
     long name: error[archive]: the archive: a part of it is longer than 16384 bytes
     other length: error[archive]: the archive: an entry has the extension `size`
     ");

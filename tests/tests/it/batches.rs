@@ -209,7 +209,7 @@ fn each_row_is_run_by_each_model_and_repeatedly() {
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "table", "nowhere"]).expect(2), @"
     ---- stderr
-    error[no_batch]: the batch `[root]/project/runs/nowhere/batch.json` cannot be used: cannot open the directory `[root]/project/runs/nowhere`
+    error[no_batch]: the batch `[root]/project/runs/nowhere` cannot be used: there is none of this name
       hint: `run NAME --each FILE` makes a batch
     ---- exit code 2
     ");

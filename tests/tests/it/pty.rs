@@ -57,7 +57,7 @@ pub(crate) struct AtEnd {
     pub(crate) screen: String,
 }
 
-/// What a program printed at a terminal.
+/// The lines that a program printed at a terminal.
 pub(crate) struct Printed {
     pub(crate) lines: Vec<String>,
     /// The same with the codes of its colours.

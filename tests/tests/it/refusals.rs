@@ -82,7 +82,7 @@ fn a_project_that_cannot_be_read() {
     insta::assert_snapshot!(refused(&env, &["--project-root", "nowhere"]), @"
     ---- stderr
     error[project]: `nowhere` is not a project directory: No such file or directory (os error 2)
-      hint: name the project by `--project-root DIR`
+      hint: `dhenara init nowhere` makes a project there
     ---- exit code 2
     ");
     insta::assert_snapshot!(refused(&env, &["--project-root", "agents/greeter/agent.yaml"]), @"
@@ -106,6 +106,7 @@ fn a_flow_that_cannot_be_read() {
     insta::assert_snapshot!(env.refused(&["run", "flow", "nowhere.yaml"]), @"
     ---- stderr
     error[unreadable]: `nowhere.yaml` cannot be read: No such file or directory (os error 2)
+      hint: name a file that is there, or a definition that `dhenara agents` lists
     ---- exit code 2
     ");
     insta::assert_snapshot!(env.refused(&["run", "flow", "agents/greeter/agent.yaml"]), @"
@@ -251,6 +252,7 @@ fn ids_that_cannot_be_distinguished() {
       |
     5 |   - { node: greet, type: command, settings: { commands: [["true"]] } }
       |             ^^^^^
+      = hint: give one of the two another id
     ---- exit code 2
     "#);
     let case = flow(&(step("greet") + &step("Greet")));
@@ -327,6 +329,7 @@ fn variables_that_do_not_fit() {
     insta::assert_snapshot!(refused(&env, &["--var", "task=x", "--var", "nam=Ada"]), @"
     ---- stderr
     error[unknown_variable]: there is no variable `nam`; did you mean `name`?
+      hint: the variables are task, name
     ---- exit code 2
     ");
     insta::assert_snapshot!(refused(&env, &["--var", "task"]), @"
@@ -338,14 +341,15 @@ fn variables_that_do_not_fit() {
     insta::assert_snapshot!(refused(&env, &["--var", "task=@nowhere.md"]), @"
     ---- stderr
     error[unreadable]: `--var`: `nowhere.md` cannot be read: No such file or directory (os error 2)
+      hint: a path is relative to the current directory, `[root]/project`
     ---- exit code 2
     ");
-    insta::assert_snapshot!(refused(&env, &["--var-json", "task={"]), @r#"
+    insta::assert_snapshot!(refused(&env, &["--var-json", "task={"]), @"
     ---- stderr
     error[option]: `--var-json`: `{` is not JSON: it ends within an object at line 1 column 1
-      hint: write a text in double quotes inside single quotes: '"text"'
+      hint: close each `[` and `{`, write keys and texts in double quotes, and put all of it into single quotes
     ---- exit code 2
-    "#);
+    ");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_wrong_place_is_refused_with_the_nearest() {
     error[no_value]: `run_00000000_000000_000001` has no value at `greet.outcome.results[0]stdout`: a `.` is missing before `stdout`
     error[unknown_path]: `flow_root` is a component, and a step is wanted; in it there are flow_root.greet, flow_root.behind
     error[no_value]: `run_00000000_000000_000001` has no value at `output.txt`: it has no `txt`, but `text`
-    error[path]: `` is not a hierarchy path: an id must not be empty
+    error[path]: the path of a step or component is empty; an id must not be empty
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "get", "run_1", "greet"]).expect(2), @"
     ---- stderr

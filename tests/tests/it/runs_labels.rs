@@ -151,7 +151,7 @@ fn what_is_no_tag_is_refused() {
     ");
     insta::assert_snapshot!(env.refused(&["runs", "tag", "last", "+"]), @"
     ---- stderr
-    error[tag]: `` is no tag: a tag has letters, digits, `-`, `_`, `.`, `:` and `/`, begins with a letter or digit, and has at most 64 bytes
+    error[tag]: an empty text is no tag: a tag has letters, digits, `-`, `_`, `.`, `:` and `/`, begins with a letter or digit, and has at most 64 bytes
       hint: write `dhenara runs tag RUN +good -bad`; options stand before the tags
     ---- exit code 2
     ");

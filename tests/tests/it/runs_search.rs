@@ -45,7 +45,7 @@ async fn prompts_answers_and_output_are_searched() {
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "search", ""]).expect(2), @"
     ---- stderr
-    error[search_text]: `` cannot be searched for: it is empty
+    error[search_text]: the text cannot be searched for: it is empty
     ---- exit code 2
     ");
 

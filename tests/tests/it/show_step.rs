@@ -258,7 +258,7 @@ elements:
     settings.add_filter(r"(?m)^  [ \d]{9}\d  ", "        size  ");
     let _sizes = settings.bind_to_scope();
     insta::assert_snapshot!(env.unchanged(&["runs", "show", "last", "says"]).expect(0), @r#"
-    ✗ flow_root.says  [time]  failed  1 command  `sh -c 'echo one; echo two >&2; exit 3'` ended with exit code 3: two
+    ✗ flow_root.says  [time]  failed  1 command
     settings
       commands:
         - ["sh","-c","echo one; echo two >&2; exit 3"]

@@ -94,7 +94,8 @@ fn ctrl_c_stops_a_run_and_leaves_a_clean_screen() {
         assert_eq!(screen.matches("cancelled run_").count(), 1, "{screen}");
         assert!(screen.contains("dhenara resume run_"), "{screen}");
         if shape.columns == 60 {
-            assert_snapshot!(rows(&screen));
+            // A step may end before its command has been counted.
+            assert_snapshot!(rows(&screen).replace("  1 command", ""));
         }
     }
 }

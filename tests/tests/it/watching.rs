@@ -114,7 +114,9 @@ async fn a_program_waits_on_any_thread() {
     let run = env.opened().run("last").unwrap();
     let waited = tokio::spawn(run.wait(WaitFor::Pause)).await.unwrap().unwrap();
     let mut seen = 0;
-    let watched = waited.watch(WaitFor::End, async |events| seen += events.len()).await;
+    let watched = waited
+        .watch(WaitFor::End, async |events| seen += events.len())
+        .await;
     assert_eq!(watched.unwrap().view().status, RunStatus::Completed);
     assert!(seen > 5, "{seen}");
 }

@@ -14,7 +14,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::output::fold::fold_lines;
 use crate::output::hint::Hint;
-use crate::signals::Signals;
+use crate::signals::outlive_interrupts;
 
 /// The code of the error that standard output cannot be written.
 pub(crate) const CODE: &str = "output";
@@ -35,9 +35,7 @@ pub(crate) fn end_paging() -> Result<(), CommandError> {
         return Ok(());
     };
     // Ctrl-C is a key of the pager, and does not end this process before it.
-    let _ignored = crate::session::drive::runtime()
-        .ok()
-        .map(|runtime| (runtime.block_on(async { Signals::listen() }), runtime));
+    let _listening = outlive_interrupts();
     if page(&text) { Ok(()) } else { put(&text) }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use dad_core::internal::in_words;
 use dad_core::json::{JsonError, parse_external};
 use dad_run::RunContextBuilder;
 use serde_json::{Map, Value};
@@ -146,7 +147,7 @@ pub(crate) fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
     let json = text_of(text, option)?;
     parse_external(&json).map_err(|error| match &error {
         JsonError::Syntax(reason) => {
-            CommandError::usage("option", format!("`{option}`: `{text}` is not JSON: {reason}"))
+            CommandError::usage("option", format!("`{option}`: `{text}` is not JSON: {}", in_words(reason)))
                 .with_hint(if json.trim_start().starts_with(['[', '{']) {
                     "close each `[` and `{`, write keys and texts in double quotes, and put all of it into single quotes"
                 } else {

@@ -80,7 +80,7 @@ impl App {
 
 /// The error for a directory that was named and is no project.
 fn not_at(root: &Path, error: ProjectError) -> CommandError {
-    let is_missing = is_missing(&error);
+    let is_missing = is_missing(&error) && !root.exists();
     let error = CommandError::from(error);
     if is_missing {
         error.with_hint(format!(

@@ -152,7 +152,7 @@ async fn what_ended_a_command_and_where_its_output_is_wrong_is_reported() {
     assert!(killed.ends_with("was ended by SIGKILL"), "{killed}");
     let lines = message("echo '{}'; echo; echo '{'", Some(CommandOutput::Jsonl)).await;
     assert!(
-        lines.contains("in line 3, it ends within an object at column 1"),
+        lines.contains("in line 3, EOF while parsing an object at column 1"),
         "{lines}"
     );
 }

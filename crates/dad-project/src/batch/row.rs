@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use dad_core::internal::in_words;
 use dad_core::json::parse_external;
 use dad_core::nearest;
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,8 @@ impl BatchRow {
 }
 
 fn row(line: &str, number: u64) -> Result<BatchRow, String> {
-    let value = parse_external(line).map_err(|error| format!("it is no JSON object: {error}"))?;
+    let value =
+        parse_external(line).map_err(|error| format!("it is no JSON object: {}", in_words(&error)))?;
     let Value::Object(fields) = &value else {
         return Err("a row is an object such as `{\"variables\": {\"tone\": \"calm\"}}`".to_owned());
     };

@@ -6,7 +6,7 @@ mod kind;
 mod next_step;
 mod run;
 mod setup;
-mod words;
+pub(crate) mod words;
 
 pub use self::kind::RunErrorKind;
 pub use self::next_step::NextStep;

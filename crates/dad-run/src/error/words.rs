@@ -3,13 +3,20 @@
 use std::path::Path;
 
 use crate::origin::Origin;
-use crate::store::catalog::back_from_last;
 
 pub(super) fn last_driven(host: Option<&str>, dir: Option<&Path>) -> String {
     match (host, dir) {
         (Some(host), Some(dir)) => format!("on `{host}` in `{}`", dir.display()),
         (Some(host), None) => format!("on `{host}`"),
         (None, _) => "by an unknown process".to_owned(),
+    }
+}
+
+/// The number of runs before the newest that `last` or `last~N` skips.
+pub(crate) fn back_from_last(selector: &str) -> Option<usize> {
+    match selector.strip_prefix("last")? {
+        "" => Some(0),
+        back => back.strip_prefix('~')?.parse().ok(),
     }
 }
 

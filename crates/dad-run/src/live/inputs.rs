@@ -202,7 +202,8 @@ pub(crate) fn parse_static_inputs(path: &Path, bytes: &[u8]) -> Result<Vec<Unres
         Ok(Value::Object(map)) => map,
         Ok(_) => return Err(unusable("it must be an object of inputs by step".to_owned()).into()),
         Err(error) => {
-            return Err(unusable(format!("it must be an object of inputs by step: {error}")).into());
+            let reason = dad_core::internal::in_words(&error);
+            return Err(unusable(format!("it must be an object of inputs by step: {reason}")).into());
         }
     };
     // A step may have this id, but an input is never a number.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use dad_core::{ElementId, RunId, RunStatus, nearest};
 use dad_fs::{Dir, EntryKind, Gate};
 
+use crate::error::words::back_from_last;
 use crate::error::{RunError, SetupError};
 use crate::layout::{DOT_RUN, PLAN};
 use crate::origin::Origin;
@@ -275,14 +276,6 @@ fn is_of_one_step(run: &RunEntry) -> bool {
     }
     let plan = Dir::open(&run.dir).and_then(|dir| dir.read(Path::new(DOT_RUN).join(PLAN)));
     plan.is_ok_and(|plan| serde_json::from_slice::<RerunPlan>(&plan).is_ok_and(|plan| plan.alone))
-}
-
-/// The number of runs before the newest that `last` or `last~N` skips.
-pub(crate) fn back_from_last(selector: &str) -> Option<usize> {
-    match selector.strip_prefix("last")? {
-        "" => Some(0),
-        back => back.strip_prefix('~')?.parse().ok(),
-    }
 }
 
 impl Catalog {

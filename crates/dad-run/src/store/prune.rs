@@ -7,11 +7,12 @@ use std::time::Duration;
 use dad_core::{RunId, RunStatus};
 use dad_fs::{Dir, Durability, EntryKind, FileLock};
 
+use crate::error::words::back_from_last;
 use crate::error::{RunError, SetupError};
 use crate::free_name::free_name;
 use crate::layout::{CATALOG_LOCK, DOT_RUN, LEASE, TRASH};
 use crate::origin::Origin;
-use crate::store::catalog::{Catalog, back_from_last, no_run};
+use crate::store::catalog::{Catalog, no_run};
 use crate::store::inventory::{Leftover, StoredRun, needed_by, with_cause};
 use crate::store::lease;
 use crate::store::retention::PrunePlan;

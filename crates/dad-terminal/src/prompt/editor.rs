@@ -60,6 +60,12 @@ pub(crate) fn pager() -> String {
     named.unwrap_or_else(|| "less".to_owned())
 }
 
+/// The command that shows long results: `PAGER`, else `less`; `None` if the person wants none.
+pub(crate) fn result_pager() -> Option<String> {
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    Some(pager).filter(|pager| !matches!(pager.trim(), "" | "cat"))
+}
+
 /// Lets the person write a text in an editor, and returns it without the line feed at its end. If `stop` says that
 /// the question was dropped, the editor is ended.
 pub(crate) fn edit(

@@ -7,7 +7,7 @@ use crate::harness::TestEnvironment;
 
 const HEAD: &str = "schema_version: 1\nkind: flow\nvariables: { tone: calm, list: [1, 2] }\n";
 
-/// What is said about definitions that have these lines below the head.
+/// All that is said about definitions that have these lines below the head.
 fn said(bodies: &[&str]) -> String {
     let env = TestEnvironment::new();
     let mut said = Said::in_(&env);
@@ -88,7 +88,7 @@ fn heads_of_files() {
     assert_snapshot!(said.all());
 }
 
-/// What is said about definitions with these texts in a step behind the step `a`.
+/// All that is said about definitions with these texts in a step behind the step `a`.
 fn about_texts(texts: &[&str]) -> String {
     let bodies: Vec<String> = texts
         .iter()

@@ -3,7 +3,7 @@
 use super::{FLOW, LOOP};
 use crate::harness::TestEnvironment;
 
-/// What stands in the last pair of back ticks of the hint or tip.
+/// The text in the last pair of back ticks of the hint or tip.
 fn hinted(errors: &str) -> String {
     let line = errors
         .lines()

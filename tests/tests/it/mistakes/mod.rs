@@ -28,7 +28,7 @@ const INTERNAL: &[&str] = &[
     "\"\"",
 ];
 
-/// What was said about some mistakes.
+/// All that was said about some mistakes.
 pub(crate) struct Said<'e> {
     env: &'e TestEnvironment,
     text: String,
@@ -62,8 +62,8 @@ impl<'e> Said<'e> {
     pub(crate) fn in_definition(&mut self, text: &str) -> &mut Self {
         self.env.write("flow.yaml", text);
         let said = self.env.unchanged(&["validate", "flow.yaml"]);
-        let is_told = said.code == Some(2) || said.stderr.contains("warning");
-        assert!(is_told, "{text}\n{said}");
+        let is_reported = said.code == Some(2) || said.stderr.contains("warning");
+        assert!(is_reported, "{text}\n{said}");
         self.note(&["validate", "flow.yaml"], &said.stderr, &said.to_string())
     }
 
