@@ -131,7 +131,8 @@ impl ProjectRun {
                 observe(&events).await;
             }
             let awaits_answer = follower.sealed_status() == Some(RunStatus::Waiting);
-            if !is_driven && !(awaits_answer && target == WaitFor::End) {
+            let may_continue = is_driven || (awaits_answer && target == WaitFor::End);
+            if !may_continue {
                 return self.reread();
             }
             tokio::time::sleep(PAUSE).await;
