@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dad_events::{Event, RunInfo, RunObserver};
 use dad_run::{EndedProcess, RunStop, RunView};
-use dad_terminal::{forbid_prompts, print_line};
+use dad_terminal::{forbid_prompts, internal::end_moving_lines, print_line};
 
 use crate::exit_code;
 
@@ -69,6 +69,7 @@ pub(crate) async fn stop_on_signal(
             _ = signals.next() => {}
         }
         let command = resume_command(&run);
+        end_moving_lines();
         print_line(&format!("ended at once; resume the run with `{command}`"));
     }
     std::process::exit(i32::from(exit_code::CANCELLED));

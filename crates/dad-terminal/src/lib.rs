@@ -71,7 +71,7 @@ pub mod internal {
 
     pub use crate::fold::Fold;
     pub use crate::pager::page;
-    pub use crate::screen::{error_width, set_program};
+    pub use crate::screen::{end_moving_lines, error_width, set_program};
     pub use crate::text::{
         cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, run_style, usage, waits_for,
     };

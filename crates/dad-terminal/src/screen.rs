@@ -98,6 +98,13 @@ pub fn set_program(name: &str) {
     name.clone_into(&mut screen().program);
 }
 
+/// Takes all moving lines away, for a process that ends without the drop of what moves.
+pub fn end_moving_lines() {
+    let mut screen = screen();
+    screen.hide();
+    screen.spinners.clear();
+}
+
 fn width_of(stream: &impl IsTerminal) -> Option<usize> {
     if !stream.is_terminal() {
         return None;

@@ -406,6 +406,7 @@ elements:
       |
     7 |   - { node: write, type: command, settings: { comands: [[ls]] } }
       |             ^^^^^
+      = hint: give one of the two another id
 
     flows/report.yaml:7:47: error[unknown_key]: unknown key `comands`
       |

@@ -252,7 +252,8 @@ impl Catalog {
         if selector.is_empty() {
             return Err(unknown(selector, None).into());
         }
-        let fitting: Vec<_> = all().filter(|(_, name)| name.starts_with(selector)).collect();
+        let mut fitting: Vec<_> = all().filter(|(_, name)| name.starts_with(selector)).collect();
+        fitting.sort_by_key(|(_, name)| *name);
         match fitting.as_slice() {
             [(dir, name)] => found(dir, name),
             [] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name))).into()),
