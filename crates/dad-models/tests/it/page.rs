@@ -20,9 +20,9 @@ fn the_page_about_models_has_every_provider_and_its_examples_can_be_read() {
         );
     }
     let blocks = page
-        .split("```yaml\n")
+        .split("```yaml")
         .skip(1)
-        .filter_map(|rest| rest.split("```").next());
+        .filter_map(|rest| rest.split_once('\n')?.1.split("```").next());
     let lists: Vec<&str> = blocks.filter(|block| block.starts_with("- name:")).collect();
     assert_eq!(lists.len(), 2);
     for list in lists {
