@@ -105,8 +105,8 @@ fn the_command_refuses_the_same_and_says_what_there_is() {
         )
     };
     assert_snapshot!(refused(&["--input", "true"]), @"
-    error[invalid_input]: in the answer, an input must be an object
-      hint: write a JSON object; its fields are `env_vars`, `commands`, `settings_override`
+    error[invalid_input]: the answer does not fit the question: an input must be an object
+      hint: answer it by `dhenara answer run_00000000_000000_000001 --input '{}'`; its fields are `env_vars`, `commands`, `settings_override`; `--input @FILE` reads a file, `--deny REASON` refuses
     ");
     assert_snapshot!(refused(&["gate", "--approve"]), @r#"
     error[unknown_question]: `gate` names no question of `run_00000000_000000_000001`, and no step or component that asks

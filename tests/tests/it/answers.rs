@@ -116,13 +116,13 @@ async fn an_answer_comes_from_another_process() {
     insta::assert_snapshot!(wrong, @r#"
     ---- stderr
     error[invalid_input]: the answer does not fit the question: `prompt_variable`: unknown field `prompt_variable`, expected `prompt_variables` or `settings_override`
-      hint: answer it by `dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'`; `--input @FILE` reads a file, `--deny REASON` refuses
+      hint: answer it by `dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'`; its fields are `prompt_variables`, `settings_override`; `--input @FILE` reads a file, `--deny REASON` refuses
     ---- exit code 2
     "#);
     insta::assert_snapshot!(env.run(&["answer", "last"]).expect(2), @r#"
     ---- stderr
     error[no_answer]: no answer is given for `flow_root.ask`
-      hint: answer it by `dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'`; `--input @FILE` reads a file, `--deny REASON` refuses
+      hint: answer it by `dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…"}}'`; its fields are `prompt_variables`, `settings_override`; `--input @FILE` reads a file, `--deny REASON` refuses
     ---- exit code 2
     "#);
     insta::assert_snapshot!(env.run(&["answer", "last", "behind", "--input", "{}"]).expect(2), @"

@@ -237,6 +237,7 @@ fn a_command_works_in_the_directory_that_is_named() {
     insta::assert_snapshot!(env.run(&["-C", "nowhere", "runs", "list"]).expect(2), @"
     ---- stderr
     error[directory]: `-C nowhere`: the directory cannot be entered: No such file or directory (os error 2)
+      hint: name a directory that is there
     ---- exit code 2
     ");
 }
@@ -402,6 +403,7 @@ fn a_start_in_the_background_that_is_refused_says_why() {
     insta::assert_snapshot!(env.unchanged(&nowhere).expect(2), @"
     ---- stderr
     error[unreadable]: `nowhere.yaml` cannot be read: No such file or directory (os error 2)
+      hint: name a file that is there, or a definition that `dhenara agents` lists
     ---- exit code 2
     ");
     let refused = env.unchanged(&[&nowhere[..], &["--json"]].concat()).expect(2);

@@ -400,8 +400,9 @@ fn at_the_end_of_input_the_run_waits_and_is_answered_at_the_terminal() {
       steps     0 completed
       asks      flow_root.ask
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…","tone"
-    :"plain","times":3}}'
+      next
+        dhenara answer run_00000000_000000_000001 --input '{"prompt_variables":{"who":"…","tone":"plain"
+    ,"times":3}}'
     "#);
     assert_eq!(status, "exit status: 3");
 

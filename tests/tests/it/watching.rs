@@ -98,7 +98,6 @@ fn the_end_of_watching_is_not_the_end_of_the_run() {
     run_00000000_000000_000001
     flow_root
       ✓ first                         [time]  1 command
-      ⠁ held  0s
     run_00000000_000000_000001 continues; `dhenara runs watch run_00000000_000000_000001` shows it again
     ");
     env.write("go", "");

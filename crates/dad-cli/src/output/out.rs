@@ -29,7 +29,7 @@ pub(crate) fn begin_paging() {
     }
 }
 
-/// Shows the collected result.
+/// Shows what was collected, before more is printed elsewhere.
 pub(crate) fn end_paging() -> Result<(), CommandError> {
     let Some(text) = COLLECTED.lock().take().filter(|text| !text.is_empty()) else {
         return Ok(());

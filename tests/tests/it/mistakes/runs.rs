@@ -17,7 +17,6 @@ fn runs_that_are_none() {
         drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
     }
     said.by(&["runs", "show", ""])
-        .by(&["runs", "show", "run_"])
         .by(&["runs", "show", "lst"])
         .by(&["runs", "show", "last~7"])
         .by(&["runs", "show", "last~one"])
@@ -31,6 +30,14 @@ fn runs_that_are_none() {
         .by(&["rerun", "nothing"])
         .by(&["wait", "last", "--for", "end"]);
     assert_snapshot!(said.all());
+    // Their order is that of their ids, which end with random digits.
+    let several = env.unchanged(&["runs", "show", "run_"]).expect(2);
+    assert!(
+        several
+            .stderr
+            .contains("error[ambiguous_run]: `run_` fits several runs: run_00000000_"),
+        "{several}"
+    );
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
         let rows: Vec<Vec<Cell>> = listed.iter().map(|(run, bytes)| row(run, *bytes)).collect();
         out::lines(&table(&COLUMNS, &rows, output_width()))?;
     }
+    out::end_paging()?;
     for run in &unreadable {
         print_line(&format!("left out: {}", printable(&run.reason)));
     }

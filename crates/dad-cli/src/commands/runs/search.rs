@@ -57,6 +57,7 @@ impl Execute for SearchArgs {
         if !shown.is_empty() {
             out::lines(&shown)?;
         }
+        out::end_paging()?;
         for run in &findings.unreadable {
             print_line(&format!("left out: {}", printable(&run.reason)));
         }
