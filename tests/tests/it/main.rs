@@ -12,6 +12,7 @@
 mod graphs;
 mod harness;
 mod nodes;
+mod page_commands;
 mod pages;
 #[cfg(unix)]
 mod pty;

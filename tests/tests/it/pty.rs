@@ -30,6 +30,18 @@ pub(crate) struct Shape {
     pub(crate) rows: u16,
 }
 
+/// A wide and a narrow terminal.
+pub(crate) const SHAPES: [Shape; 2] = [
+    Shape {
+        columns: 100,
+        rows: 30,
+    },
+    Shape {
+        columns: 60,
+        rows: 20,
+    },
+];
+
 pub(crate) const UP: &str = "\x1b[A";
 pub(crate) const DOWN: &str = "\x1b[B";
 pub(crate) const ENTER: &str = "\r";

@@ -5,18 +5,7 @@ use insta::assert_snapshot;
 use insta::internals::SettingsBindDropGuard;
 
 use crate::harness::{TestEnvironment, edit_journal};
-use crate::pty::{Printed, Shape};
-
-const SHAPES: [Shape; 2] = [
-    Shape {
-        columns: 100,
-        rows: 30,
-    },
-    Shape {
-        columns: 60,
-        rows: 20,
-    },
-];
+use crate::pty::{Printed, SHAPES, Shape};
 
 /// A flow with a step of each type of node, and a loop.
 const DEMO: &str = r#"schema_version: 1
@@ -283,6 +272,65 @@ fn what_differs_from_machine_to_machine_fits_too() {
         drop(fitting(&env, shape, &["--help"]));
         drop(fitting(&env, shape, &["runs", "--help"]));
         drop(fitting(&env, shape, &["run", "flow", "--help"]));
+    }
+}
+
+#[test]
+fn what_takes_part_in_other_runs_fits_too() {
+    let env = with_runs();
+    env.write(
+        "say.yaml",
+        r#"schema_version: 1
+kind: flow
+variables: { topic: spring }
+output: $expr{ $hier{say}.outcome.results[0].stdout }
+elements:
+  - node: say
+    type: command
+    settings: { commands: [[echo, "a long answer about $var{topic} of more words than fit on a narrow screen"]] }
+"#,
+    );
+    let rows = r#"{"id": "first", "variables": {"topic": "summer"}, "expect": {"contains": "winter, which nothing here is about"}}
+{"id": "second", "expect": {"contains": "spring"}}
+"#;
+    env.write("rows.jsonl", rows);
+    drop(
+        env.run(&["run", "say.yaml", "--each", "rows.jsonl", "--batch", "seasons"])
+            .expect(1),
+    );
+    drop(
+        env.run(&["runs", "export", "last~1", "--tar", "kept.tar"])
+            .expect(0),
+    );
+    for shape in SHAPES {
+        for args in [
+            &["run", "say.yaml", "--each", "rows.jsonl", "--batch", "seasons"][..],
+            &["runs", "table", "seasons"],
+            &["runs", "table", "seasons", "--field", "say.outcome.results"],
+            &["runs", "watch", "last"],
+            &["runs", "watch", "last~1"],
+            &[
+                "runs",
+                "tag",
+                "last",
+                "+a_long_tag",
+                "+another_long_tag",
+                "+a_third_tag_of_a_run",
+            ],
+            &[
+                "runs",
+                "note",
+                "last",
+                "A note of many words, which is longer than a narrow screen is wide.",
+            ],
+            &["runs", "show", "last"],
+            &["runs", "path", "last"],
+            &["cancel", "last"],
+            &["completions", "--help"],
+            &["runs", "export", "last~1"],
+        ] {
+            drop(fitting(&env, shape, args));
+        }
     }
 }
 

@@ -10,13 +10,13 @@ use crate::harness::{TestEnvironment, workspace};
 use crate::pages::blocks;
 
 /// A shell that finds the command, and stays where it went.
-struct Shell {
-    env: TestEnvironment,
+pub(crate) struct Shell {
+    pub(crate) env: TestEnvironment,
     dir: PathBuf,
 }
 
 impl Shell {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let env = TestEnvironment::without_project();
         let bin = env.path("bin");
         std::fs::create_dir(&bin).unwrap();
@@ -27,7 +27,7 @@ impl Shell {
     }
 
     /// Everything that a script prints, as a terminal shows it.
-    fn execute(&mut self, script: &str) -> String {
+    pub(crate) fn execute(&mut self, script: &str) -> String {
         let place = self.env.path("tmp/place");
         let script = format!("exec 2>&1\nset -e\n{script}pwd > '{}'\n", place.display());
         let mut command = self.env.command("sh", &self.dir);
@@ -110,7 +110,7 @@ fn each_command_prints_what_the_page_shows() {
     assert_eq!(shown, printed);
 }
 
-fn write(file: &Path, text: &str) {
+pub(crate) fn write(file: &Path, text: &str) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, text).unwrap();
 }

@@ -3,18 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::harness::TestEnvironment;
-use crate::pty::{AtEnd, CTRL_C, ENTER, Shape, Terminal};
-
-const SHAPES: [Shape; 2] = [
-    Shape {
-        columns: 100,
-        rows: 30,
-    },
-    Shape {
-        columns: 60,
-        rows: 20,
-    },
-];
+use crate::pty::{AtEnd, CTRL_C, ENTER, SHAPES, Terminal};
 
 /// A step of which only a file says when it ends, with a name that fills a narrow screen.
 const GATED: &str = r#"schema_version: 1

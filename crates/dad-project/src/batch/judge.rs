@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::batch::expectation::text_of;
-use crate::batch::{BatchDriving, reported, take_up};
+use crate::batch::{BatchDriving, taken_up};
 use crate::error::ProjectError;
 use crate::project::Project;
 
@@ -105,17 +105,7 @@ impl Judge {
             .variable("criteria", self.criteria.as_str())
             .variable("output", text_of(output));
         let ended = Runner::new(definition, context.build()?).run().await;
-        match &ended {
-            Err(error)
-                if let Some(SetupError::StartedBefore {
-                    run,
-                    same_inputs: true,
-                }) = error.setup() =>
-            {
-                take_up(&project, run, driving).await
-            }
-            _ => reported(ended),
-        }
+        taken_up(&project, ended, driving).await
     }
 }
 

@@ -430,16 +430,31 @@ async fn drive(
     match &ended {
         Err(error)
             if let Some(SetupError::StartedBefore {
+                same_inputs: false, ..
+            }) = error.setup() =>
+        {
+            Err(ProjectError::RowChanged {
+                row: cell.row.id.clone(),
+            })
+        }
+        _ => taken_up(&project, ended, driving).await,
+    }
+}
+
+/// The report of a run under a key: of the one that was started before with the same inputs, if there is one.
+async fn taken_up(
+    project: &Project,
+    ended: Result<RunReport, Error>,
+    driving: &BatchDriving<'_>,
+) -> Result<RunReport, ProjectError> {
+    match &ended {
+        Err(error)
+            if let Some(SetupError::StartedBefore {
                 run,
                 same_inputs: true,
             }) = error.setup() =>
         {
-            take_up(&project, run, driving).await
-        }
-        Err(error) if let Some(SetupError::StartedBefore { .. }) = error.setup() => {
-            Err(ProjectError::RowChanged {
-                row: cell.row.id.clone(),
-            })
+            take_up(project, run, driving).await
         }
         _ => reported(ended),
     }
