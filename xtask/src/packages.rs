@@ -37,8 +37,8 @@ const REQUIRED: &[&str] = &[
 /// The files that cargo adds.
 const ADDED: &[&str] = &[".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml.orig"];
 
-/// The directories of a package.
-const DIRECTORIES: &[&str] = &["data/", "src/"];
+/// The directories of a package, and the program that prepares its build.
+const DIRECTORIES: &[&str] = &["data/", "src/", "build.rs"];
 
 /// Whether cargo builds each package while it makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
