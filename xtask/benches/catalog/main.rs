@@ -100,13 +100,15 @@ fn measure(options: &Options) -> Outcome<()> {
     reported("Catalog::list", median(options.rounds, list)?, None);
     let view = || -> Outcome<()> { same(RunView::open(&run)?.steps().count(), options.steps) };
     reported("RunView::open", median(options.rounds, view)?, None);
+    // `last` is none of a user without a key.
+    let name = run.file_name().unwrap_or_default().to_string_lossy();
     for (title, project, words) in [
         ("dhenara runs list", &many, &["runs", "list"][..]),
-        ("dhenara runs show", &long, &["runs", "show", "last"]),
+        ("dhenara runs show", &long, &["runs", "show", &*name]),
         (
             "dhenara runs show --json",
             &long,
-            &["runs", "show", "last", "--json"],
+            &["runs", "show", &*name, "--json"],
         ),
     ] {
         let mut peak = None;
@@ -224,22 +226,21 @@ fn execute(project: &Path, flow: &FlowDefinition) -> Outcome<PathBuf> {
 }
 
 /// Copies a run under another id.
+/// Copies a run to the bytes, for each line of its journal holds the sum of the one before; a list takes it as a run that was renamed.
 fn copy_run(model: &Path, number: usize) -> Outcome<()> {
-    let id = model.file_name().unwrap_or_default().to_string_lossy();
     let copy = format!("run_20251123_{number:06}_{:06x}", number % 0x0100_0000);
-    copy_dir(model, &model.with_file_name(&copy), &id, &copy)
+    copy_dir(model, &model.with_file_name(&copy))
 }
 
-fn copy_dir(from: &Path, to: &Path, id: &str, copy: &str) -> Outcome<()> {
+fn copy_dir(from: &Path, to: &Path) -> Outcome<()> {
     make_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_dir(&entry.path(), &target, id, copy)?;
+            copy_dir(&entry.path(), &target)?;
         } else {
-            let text = fs::read_to_string(entry.path())?;
-            write_file(&target, &text.replace(id, copy))?;
+            copy_file(&entry.path(), &target)?;
         }
     }
     Ok(())
@@ -251,6 +252,7 @@ fn make_dir(path: &Path) -> Outcome<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "copies for a measurement")]
-fn write_file(path: &Path, text: &str) -> Outcome<()> {
-    Ok(fs::write(path, text)?)
+fn copy_file(from: &Path, to: &Path) -> Outcome<()> {
+    fs::copy(from, to)?;
+    Ok(())
 }
