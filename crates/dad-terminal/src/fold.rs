@@ -67,7 +67,7 @@ impl Fold<'_> {
 }
 
 /// The columns that a text takes; colours take none.
-fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     let plain = anstream::adapter::strip_str(text);
     plain.map(|part| part.chars().count()).sum()
 }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write, stdout};
 use std::process::{Command, Stdio};
 
+use crate::fold;
 use crate::prompt::result_pager;
 use crate::screen::is_dumb;
 
@@ -39,13 +40,9 @@ fn size() -> Option<(usize, usize)> {
 
 /// Whether a text and the prompt of the shell behind it fit on a screen.
 fn fits(text: &str, columns: usize, rows: usize) -> bool {
-    let height = |line: &str| {
-        let shown = anstream::adapter::strip_str(line).to_string();
-        shown.chars().count().div_ceil(columns).max(1)
-    };
     let mut left = rows.saturating_sub(1);
     text.lines().all(|line| {
-        let height = height(line);
+        let height = fold::columns(line).div_ceil(columns).max(1);
         let fits = height <= left;
         left = left.saturating_sub(height);
         fits

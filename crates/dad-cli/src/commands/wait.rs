@@ -9,7 +9,7 @@ use dad_events::Event;
 use dad_project::{ProjectRun, WaitFor};
 use dad_run::RunView;
 use dad_runner::RunReport;
-use dad_terminal::{print_line, printable};
+use dad_terminal::print_line;
 
 use crate::app::App;
 use crate::commands::{CommonOptions, Execute};
@@ -17,7 +17,7 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
 use crate::output::hint::Hint;
-use crate::output::summary::{aligned, answer_commands, command_in};
+use crate::output::summary::{answer_commands, command_in, row};
 use crate::output::{answers, json};
 use crate::session::drive::{print_output, runtime};
 
@@ -115,11 +115,10 @@ pub(crate) fn report_run(view: &RunView, place: &Place, as_json: bool) -> Result
     } else {
         print_line(&format!("{} {}", view.status, view.name()));
         for open in view.open_questions() {
-            let asked = printable(&answers::asked(view, open));
-            print_line(&format!("  asks      {}", aligned(&asked, 12)));
+            row("asks", &answers::asked(view, open));
         }
         for command in answer_commands(view, |words| command_in(words, place)) {
-            print_line(&format!("  next      {command}"));
+            row("next", &command);
         }
         print_output(&report)?;
     }

@@ -227,7 +227,8 @@ pub(crate) fn place_of(path: &Path) -> String {
     printable(&path.display().to_string())
 }
 
-fn row(name: &str, text: &str) {
+/// Prints a fact about a run by its name.
+pub(crate) fn row(name: &str, text: &str) {
     let text = fold(&printable(text), 12, 12, error_width());
     print_line(&format!("  {DIM}{name:<9}{DIM:#} {text}"));
 }
