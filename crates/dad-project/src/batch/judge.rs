@@ -18,7 +18,7 @@ const ROOT: &str = "judge_root";
 
 /// A model that decides whether an output meets criteria.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `model` and `criteria`")]
 #[non_exhaustive]
 pub struct Judge {
     /// The model, by provider and name.
@@ -111,3 +111,20 @@ impl Judge {
 
 /// The definition of a judgement. Its model is given when it is run.
 const DEFINITION: &str = include_str!("judge.yaml");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_of_another_form_is_refused_in_plain_words() {
+        let read = |text: &str| serde_json::from_str::<Judge>(text).unwrap_err().to_string();
+        let text = read("\"polite\"");
+        assert!(
+            text.contains("expected an object with `model` and `criteria`"),
+            "{text}"
+        );
+        let missing = read("{\"model\": \"a/b\"}");
+        assert!(missing.contains("`criteria`"), "{missing}");
+    }
+}
