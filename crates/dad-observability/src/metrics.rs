@@ -74,7 +74,7 @@ impl Metrics {
 
     fn step(&mut self, ended: &StepEnded) {
         let node_type = (names::NODE_TYPE, ended.node_type.to_string());
-        let reused = ("dad.reused", ended.taken_from().is_some().to_string());
+        let reused = ("dhenara.reused", ended.taken_from().is_some().to_string());
         let status = (names::STATUS, ended.status.to_string());
         self.add(names::STEPS, vec![node_type.clone(), reused, status], 1.0);
         if ended.taken_from().is_some() {

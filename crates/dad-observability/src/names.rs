@@ -11,21 +11,21 @@ pub const LOGS_FILE: &str = "logs.jsonl";
 pub const SCOPE: &str = "dhenara";
 
 /// The id of the run.
-pub const RUN_ID: &str = "dad.run_id";
+pub const RUN_ID: &str = "dhenara.run_id";
 /// The hierarchy path of a step or component.
-pub const PATH: &str = "dad.path";
+pub const PATH: &str = "dhenara.path";
 /// The type of a node.
-pub const NODE_TYPE: &str = "dad.node_type";
+pub const NODE_TYPE: &str = "dhenara.node_type";
 /// The status that something ended with.
-pub const STATUS: &str = "dad.status";
+pub const STATUS: &str = "dhenara.status";
 /// The number of the last attempt of a step.
-pub const ATTEMPT: &str = "dad.attempt";
+pub const ATTEMPT: &str = "dhenara.attempt";
 /// The run that a reused result was taken from.
-pub const REUSED_FROM: &str = "dad.reused_from";
+pub const REUSED_FROM: &str = "dhenara.reused_from";
 /// Number of the journal record that a span ends with.
-pub const SEQ: &str = "dad.seq";
+pub const SEQ: &str = "dhenara.seq";
 /// US dollars.
-pub const COST: &str = "dad.cost";
+pub const COST: &str = "dhenara.cost";
 /// Tokens sent, by the name of the GenAI conventions.
 pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 /// Tokens received, by the name of the GenAI conventions.
@@ -34,12 +34,12 @@ pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 pub const ERROR_TYPE: &str = "error.type";
 
 /// Counter of steps that ended, by node type and status.
-pub const STEPS: &str = "dad.steps";
+pub const STEPS: &str = "dhenara.steps";
 /// Histogram of the durations of executed steps, in seconds, by node type.
-pub const STEP_DURATION: &str = "dad.step.duration";
+pub const STEP_DURATION: &str = "dhenara.step.duration";
 /// Counter of tokens, by node type and kind.
-pub const TOKENS: &str = "dad.tokens";
+pub const TOKENS: &str = "dhenara.tokens";
 /// Counter of US dollars, by node type.
-pub const COSTS: &str = "dad.cost";
+pub const COSTS: &str = "dhenara.cost";
 /// Counter of attempts that failed and were followed by another, by node type.
-pub const FAILED_ATTEMPTS: &str = "dad.attempts.failed";
+pub const FAILED_ATTEMPTS: &str = "dhenara.attempts.failed";

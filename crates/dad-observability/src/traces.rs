@@ -78,7 +78,7 @@ impl Traces {
             EventBody::ComponentEnded(ended) => {
                 let attributes = vec![
                     attribute(names::STATUS, ended.status.as_str()),
-                    attribute("dad.kind", ended.kind.as_str()),
+                    attribute("dhenara.kind", ended.kind.as_str()),
                 ];
                 self.end(event, &ended.path, ended.status, attributes, ended.error.as_ref());
             }

@@ -207,6 +207,6 @@ fn the_tables_of_telemetry_are_complete() {
     let table = section("howto/traces.md", "## Names");
     let mut listed = column(&table, "name", 0);
     // An attribute that the module of names lacks.
-    assert!(listed.remove("dad.kind"));
+    assert!(listed.remove("dhenara.kind"));
     assert_eq!(listed, names(known.filter(is_name)));
 }

@@ -345,7 +345,7 @@ async fn run_node(
 
 /// The span that log events of a step are routed by.
 fn step_span(run_id: &str, path: &str, node_type: &NodeType) -> tracing::Span {
-    tracing::info_span!(target: "dhenara", "dad.step", dad.run_id = run_id, dad.path = path, dad.node_type = node_type.as_str())
+    tracing::info_span!(target: "dhenara", "dhenara.step", dhenara.run_id = run_id, dhenara.path = path, dhenara.node_type = node_type.as_str())
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
