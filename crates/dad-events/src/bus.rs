@@ -189,6 +189,20 @@ impl EventBus {
         feeds.retain(|feed| feed.push(&event));
     }
 
+    /// Whether an observer uses the content of calls.
+    #[must_use]
+    pub fn wants_content(&self) -> bool {
+        self.observers
+            .as_ref()
+            .is_some_and(|observers| observers.wants_content)
+    }
+
+    /// Whether anything listens, so that an event which is not recorded is of use.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.observers.is_some() || !self.feeds.lock().is_empty()
+    }
+
     /// Waits until the observers have caught up to their backlog. Called between steps, so that a run never runs away
     /// from those who may miss nothing.
     pub async fn caught_up(&self) {
@@ -349,6 +363,7 @@ struct ObserverQueue {
     sender: Mutex<Option<mpsc::UnboundedSender<Arc<Event>>>>,
     backlog: Arc<Backlog>,
     task: Mutex<Option<JoinHandle<Vec<String>>>>,
+    wants_content: bool,
 }
 
 #[derive(Default)]
@@ -372,6 +387,7 @@ impl ObserverQueue {
     fn start(observers: Vec<Arc<dyn RunObserver>>, run: Arc<RunInfo>) -> Self {
         let (sender, queue) = mpsc::unbounded_channel();
         let backlog = Arc::new(Backlog::default());
+        let wants_content = observers.iter().any(|observer| observer.wants_content());
         let mut driving = Box::pin(drive_observers(observers, run, queue, Arc::clone(&backlog)));
         // Observers that wait for nothing at their start have started when this returns, and the first step need not
         // wait until a thread has woken up for them.
@@ -383,6 +399,7 @@ impl ObserverQueue {
             sender: Mutex::new(Some(sender)),
             backlog,
             task: Mutex::new(Some(task)),
+            wants_content,
         }
     }
 

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::activity::{ActivityEnded, ActivityStarted, PartEnded, PartStarted};
 use crate::ask::{AskError, settings_as};
 use crate::handler::EventPayload;
 use crate::reader::ResultReader;
@@ -154,7 +155,7 @@ impl RunInfo {
     }
 }
 
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
@@ -189,6 +190,11 @@ impl Event {
         match &self.body {
             EventBody::RunStarted(_) | EventBody::RunEnded(_) => None,
             EventBody::QuestionAsked(asked) => Some(&asked.path),
+            EventBody::QuestionAnswered(answered) => Some(&answered.path),
+            EventBody::PartStarted(started) => Some(&started.path),
+            EventBody::PartEnded(ended) => Some(&ended.path),
+            EventBody::ActivityStarted(started) => Some(&started.path),
+            EventBody::ActivityEnded(ended) => Some(&ended.path),
             EventBody::ComponentStarted(started) => Some(&started.path),
             EventBody::ComponentEnded(ended) => Some(&ended.path),
             EventBody::StepStarted(started) => Some(&started.path),
@@ -253,8 +259,14 @@ impl Event {
             EventBody::StepStarted(_) => EventType::NodeExecutionStarted,
             EventBody::StepEnded(ended) if ended.status.is_failure() => EventType::NodeExecutionFailed,
             EventBody::StepEnded(_) => EventType::NodeExecutionCompleted,
-            EventBody::AttemptFailed(_) => EventType::TraceUpdate,
-            EventBody::QuestionAsked(_) | EventBody::TextStreamed(_) => EventType::TraceUpdate,
+            EventBody::AttemptFailed(_)
+            | EventBody::QuestionAsked(_)
+            | EventBody::QuestionAnswered(_)
+            | EventBody::PartStarted(_)
+            | EventBody::PartEnded(_)
+            | EventBody::ActivityStarted(_)
+            | EventBody::ActivityEnded(_)
+            | EventBody::TextStreamed(_) => EventType::TraceUpdate,
             EventBody::Custom(_) => EventType::Custom,
         }
     }
@@ -294,6 +306,16 @@ pub enum EventBody {
     RunEnded(RunEnded),
     /// A step asks, and no handler in the process answers.
     QuestionAsked(QuestionAsked),
+    /// A question was answered, or its answer was known without asking.
+    QuestionAnswered(QuestionAnswered),
+    /// An iteration of a loop or a branch of a conditional begins; it has no journal record.
+    PartStarted(PartStarted),
+    /// An iteration of a loop or a branch of a conditional ended; it has no journal record.
+    PartEnded(PartEnded),
+    /// Work inside a step begins; it has no journal record.
+    ActivityStarted(ActivityStarted),
+    /// Work inside a step ended; it has no journal record.
+    ActivityEnded(ActivityEnded),
     /// A component is entered.
     ComponentStarted(ComponentStarted),
     /// A component is left.
@@ -427,7 +449,7 @@ impl ComponentEnded {
 }
 
 /// A step begins to execute.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Setters)]
 #[non_exhaustive]
 pub struct StepStarted {
     /// Its place.
@@ -436,6 +458,9 @@ pub struct StepStarted {
     pub node_type: NodeType,
     /// From 1.
     pub attempt: u32,
+    /// Whether its definition allows another attempt after one that fails.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_retry: bool,
 }
 
 impl StepStarted {
@@ -446,6 +471,7 @@ impl StepStarted {
             path,
             node_type,
             attempt,
+            may_retry: false,
         }
     }
 }
@@ -504,6 +530,35 @@ impl QuestionAsked {
     }
 }
 
+/// A question was answered, or its answer was known without asking.
+#[derive(Clone, Debug, Serialize, Setters)]
+#[setters(into, strip_option)]
+#[non_exhaustive]
+pub struct QuestionAnswered {
+    /// The question's id, if one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The step or component.
+    pub path: HierarchyPath,
+    /// The kind of answer.
+    pub kind: QuestionKind,
+    /// The party that gave it, for people.
+    pub source: String,
+}
+
+impl QuestionAnswered {
+    /// An answer that a party gave without having been asked by a question with an id.
+    #[must_use]
+    pub fn new(path: HierarchyPath, kind: QuestionKind, source: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            path,
+            kind,
+            source: source.into(),
+        }
+    }
+}
+
 /// A piece of a text, as it arrives.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -556,21 +611,37 @@ impl fmt::Display for QuestionKind {
 }
 
 /// The origin of a reused result.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, Setters)]
 #[non_exhaustive]
 pub struct Origin {
     /// The run that executed the step.
     pub run_id: RunId,
     /// The step's place in that run.
     pub path: HierarchyPath,
+    /// Which of the processes that drove that run one after the other executed it, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub session: u32,
 }
 
 impl Origin {
-    /// The step at `path` of a run.
+    /// The step at `path` of a run that one process drove.
     #[must_use]
     pub fn new(run_id: RunId, path: HierarchyPath) -> Self {
-        Self { run_id, path }
+        Self {
+            run_id,
+            path,
+            session: 1,
+        }
     }
+}
+
+const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first(session: &u32) -> bool {
+    *session <= 1
 }
 
 /// A step ended; its files are in place.
@@ -780,8 +851,8 @@ typed_event!(
     CustomEvent, Custom, Custom, Custom
 );
 
-/// Something else about the run's progress: an attempt failed and another will follow, or a question waits for an answer
-/// from outside.
+/// Something else about the run's progress: an attempt failed and another will follow, a question was asked or answered, an
+/// iteration, a branch, or work inside a step began or ended.
 #[derive(Clone, Debug)]
 pub struct TraceUpdateEvent(Arc<Event>);
 

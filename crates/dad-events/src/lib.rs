@@ -20,6 +20,7 @@
 //! bus.register_event_handlers([on(print)]);
 //! ```
 
+pub mod activity;
 mod ask;
 mod bus;
 mod event;
@@ -29,6 +30,7 @@ mod reader;
 mod subscription;
 mod time_limit;
 
+pub use activity::{Activity, ActivityEnd, ActivityEnded, ActivityId, ActivityStarted, PartEnded, PartStarted};
 pub use ask::{
     AnswerCheck, ApprovalRequired, ApprovalRequiredEvent, AskError, ComponentInputRequired,
     ComponentInputRequiredEvent, NodeInputRequired, NodeInputRequiredEvent, Question,
@@ -37,8 +39,8 @@ pub use bus::{EventBus, EventBusBuilder, EventBusConfig};
 pub use event::{
     AttemptFailed, ComponentEnded, ComponentExecutionCompletedEvent, ComponentExecutionFailedEvent,
     ComponentExecutionStartedEvent, ComponentStarted, Custom, CustomEvent, Event, EventBody, EventType,
-    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, QuestionAsked,
-    QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunInfo, RunStarted, RunStartedEvent,
+    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, QuestionAnswered,
+    QuestionAsked, QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunInfo, RunStarted, RunStartedEvent,
     StepEnded, StepStarted, TextStreamed, TraceUpdateEvent,
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};

@@ -37,6 +37,12 @@ pub trait RunObserver: Send + Sync {
     /// The name used in warnings.
     fn name(&self) -> &str;
 
+    /// Whether it uses the content of calls: prompts, answers, arguments and results. Nodes gather content only for an observer
+    /// that does.
+    fn wants_content(&self) -> bool {
+        false
+    }
+
     /// Called once before the first event; the directory `run.trace_dir` exists.
     async fn start(&self, run: &Arc<RunInfo>) {
         let _ = run;

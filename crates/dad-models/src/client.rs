@@ -16,6 +16,32 @@ use derive_setters::Setters;
 /// Is given the text of an answer while it arrives, piece by piece.
 pub type OnText<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
+/// The place where a model is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelEndpoint {
+    /// The provider, as the catalogue names it.
+    pub provider: String,
+    /// The model, as the provider names it.
+    pub model: String,
+    /// The host.
+    pub host: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+impl ModelEndpoint {
+    /// A model of a provider, at an unknown host.
+    pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
+        Self {
+            provider: provider.into(),
+            model: model.into(),
+            host: None,
+            port: None,
+        }
+    }
+}
+
 /// Answers requests to language models. Open for implementation; methods added later have default bodies.
 ///
 /// ```
@@ -62,6 +88,12 @@ pub trait ModelClient: Send + Sync {
         let response = self.complete(request, call).await?;
         on_text(&response.text);
         Ok(response)
+    }
+
+    /// The place where a model is asked, for traces; `None` if no server is.
+    fn endpoint(&self, model: &str) -> Option<ModelEndpoint> {
+        let _ = model;
+        None
     }
 
     /// The price of a model; `None` if it is not known.

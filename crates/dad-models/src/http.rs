@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use dad_core::{ErrorInfo, SecretRegistry};
 
 use crate::catalog::ModelCatalog;
-use crate::client::{CallContext, ModelClient, OnText};
+use crate::client::{CallContext, ModelClient, ModelEndpoint, OnText};
 use crate::connections::Connections;
 use crate::credentials::Credentials;
 use crate::error::ModelError;
@@ -174,6 +174,16 @@ impl ModelClient for HttpClient {
         on_text: OnText<'_>,
     ) -> Result<ModelResponse, ModelError> {
         self.ask(request, call, Some(on_text)).await
+    }
+
+    fn endpoint(&self, model: &str) -> Option<ModelEndpoint> {
+        let target = self.catalog.find(model).ok()?;
+        let address = reqwest::Url::parse(&target.provider.base_url).ok();
+        Some(ModelEndpoint {
+            host: address.as_ref().and_then(|url| url.host_str().map(str::to_owned)),
+            port: address.as_ref().and_then(reqwest::Url::port_or_known_default),
+            ..ModelEndpoint::new(target.provider.name, target.model)
+        })
     }
 
     fn price(&self, model: &str) -> Result<Option<Price>, ModelError> {

@@ -31,7 +31,7 @@ pub use catalog::{
     Auth, Capabilities, Effort, KnownModel, ModelCatalog, ModelEntry, ModelFacts, ModelWarning, Protocol,
     Provider, Thinking,
 };
-pub use client::{CallContext, ModelClient, Models, OfflineClient, OnText};
+pub use client::{CallContext, ModelClient, ModelEndpoint, Models, OfflineClient, OnText};
 pub use credentials::{Credentials, KeyPlace, key_variable};
 pub use error::ModelError;
 pub use header::check_header;

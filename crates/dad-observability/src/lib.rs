@@ -17,15 +17,23 @@
 //! let settings = ObservabilitySettings::default().enable_metrics(false);
 //! ```
 
+mod attributes;
+mod content;
+pub mod genai;
 mod ids;
+mod interrupted;
+mod life;
 mod logs;
 mod metrics;
 pub mod names;
 mod observer;
+mod open_spans;
 mod otlp;
 mod settings;
 mod traces;
 
+pub use content::CaptureContent;
 pub use logs::{RunLogLayer, layer};
 pub use observer::FileTelemetry;
+pub use open_spans::SpanType;
 pub use settings::{ExporterType, LogLevel, ObservabilitySettings};

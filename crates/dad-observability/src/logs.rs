@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use dad_core::{SecretRegistry, Timestamp};
 use dad_events::RunInfo;
+use opentelemetry::trace::TraceId;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use parking_lot::{Mutex, RwLock};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -16,13 +18,27 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::ids::{span_id, trace_id};
+use crate::genai;
+use crate::ids::{SessionIds, trace_id};
 use crate::names;
-use crate::otlp::{LineFile, attribute, nanos, resource, scope};
+use crate::otlp::{LineFile, attribute, nanos, scope};
 use crate::settings::LogLevel;
 
-/// The number of log events that are gathered before they are written.
+/// The number of log records that are gathered before they are written.
 const BATCH: usize = 64;
+
+/// Libraries that log what their callers report anyway: of them only warnings and errors belong to a run.
+const NOISY: &[&str] = &[
+    "h2",
+    "hyper",
+    "hyper_util",
+    "mio",
+    "opentelemetry",
+    "reqwest",
+    "rustls",
+    "tonic",
+    "tower",
+];
 
 /// A layer for a `tracing` subscriber that routes log events to the run whose step they happened in.
 #[must_use]
@@ -50,7 +66,7 @@ impl RunLogLayer {
     }
 }
 
-/// Which step a span belongs to, kept with the span.
+/// Which run or step a span belongs to, kept with the span. The path of a run is empty.
 #[derive(Clone, Debug, Default)]
 struct StepSpan {
     run_id: String,
@@ -95,12 +111,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RunLogLayer {
     }
 }
 
-/// The log events of one run on their way to its file.
+/// The log records of one run on their way to its file.
 #[derive(Debug)]
 pub(crate) struct RunLogs {
-    service_name: String,
-    run_id: String,
-    session: u32,
+    resource: Arc<Resource>,
+    trace_id: TraceId,
+    ids: SessionIds,
     least: LogLevel,
     secrets: SecretRegistry,
     state: Mutex<State>,
@@ -114,11 +130,12 @@ struct State {
 }
 
 impl RunLogs {
-    pub(crate) fn new(run: &RunInfo, service_name: String, least: LogLevel, file: LineFile) -> Self {
+    pub(crate) fn new(run: &RunInfo, resource: Arc<Resource>, least: LogLevel, file: LineFile) -> Self {
+        let run_id = run.run_id.as_str();
         Self {
-            service_name,
-            run_id: run.run_id.to_string(),
-            session: run.session,
+            resource,
+            trace_id: trace_id(run_id),
+            ids: SessionIds::new(run_id, run.session),
             least,
             secrets: run.secrets.clone(),
             state: Mutex::new(State {
@@ -130,8 +147,8 @@ impl RunLogs {
     }
 
     fn push(&self, event: &Event<'_>, step: &StepSpan) {
-        let (level, number, text) = severity(*event.metadata().level());
-        if level < self.least {
+        let level = LogLevel::from(*event.metadata().level());
+        if level < self.least || is_noise(event.metadata().target(), level) {
             return;
         }
         let mut message = Message {
@@ -142,29 +159,39 @@ impl RunLogs {
         let Message {
             body, mut attributes, ..
         } = message;
-        attributes.push(attribute(names::PATH, step.path.clone()));
-        attributes.push(attribute("code.namespace", event.metadata().target().to_owned()));
+        if !step.path.is_empty() {
+            attributes.push(attribute(names::PATH, step.path.clone()));
+        }
+        attributes.push(attribute(
+            genai::CODE_NAMESPACE,
+            event.metadata().target().to_owned(),
+        ));
         let now = nanos(Timestamp::now());
         let record = LogRecord {
-            time_unix_nano: now,
-            observed_time_unix_nano: now,
-            severity_number: number.into(),
-            severity_text: text.to_owned(),
-            body: Some(AnyValue {
-                value: Some(any_value::Value::StringValue(body)),
-            }),
             attributes,
-            trace_id: trace_id(&self.run_id).to_bytes().to_vec(),
-            span_id: span_id(&self.run_id, self.session, &step.path)
-                .to_bytes()
-                .to_vec(),
-            ..LogRecord::default()
+            trace_id: self.trace_id.to_bytes().to_vec(),
+            span_id: self.ids.path(&step.path).to_bytes().to_vec(),
+            ..log_record(now, level, "", body)
         };
         let mut state = self.state.lock();
         state.records.push(record);
         if state.records.len() >= BATCH {
             self.write(&mut state);
         }
+    }
+
+    /// Adds records that spans began. Whatever their level, they tell what was open when a process ended.
+    pub(crate) fn add_begun(&self, records: Vec<LogRecord>) {
+        self.state.lock().records.extend(records);
+    }
+
+    /// Adds records of the life of the run.
+    pub(crate) fn add(&self, records: impl IntoIterator<Item = LogRecord>) {
+        let least = i32::from(self.least.number());
+        let mut state = self.state.lock();
+        state
+            .records
+            .extend(records.into_iter().filter(|record| record.severity_number >= least));
     }
 
     /// Writes what has gathered; returns what went wrong since the last call.
@@ -181,13 +208,13 @@ impl RunLogs {
         let log_records = std::mem::take(&mut state.records);
         let request = ExportLogsServiceRequest {
             resource_logs: vec![ResourceLogs {
-                resource: Some(resource(&self.service_name, &self.run_id)),
+                resource: Some((*self.resource).clone()),
                 scope_logs: vec![ScopeLogs {
                     scope: Some(scope()),
                     log_records,
-                    ..ScopeLogs::default()
+                    schema_url: genai::SCHEMA_URL.to_owned(),
                 }],
-                ..ResourceLogs::default()
+                schema_url: genai::SCHEMA_URL.to_owned(),
             }],
         };
         if let Err(trouble) = state.file.write(&request) {
@@ -196,13 +223,64 @@ impl RunLogs {
     }
 }
 
-fn severity(level: Level) -> (LogLevel, SeverityNumber, &'static str) {
-    match level {
-        Level::TRACE => (LogLevel::Trace, SeverityNumber::Trace, "TRACE"),
-        Level::DEBUG => (LogLevel::Debug, SeverityNumber::Debug, "DEBUG"),
-        Level::INFO => (LogLevel::Info, SeverityNumber::Info, "INFO"),
-        Level::WARN => (LogLevel::Warn, SeverityNumber::Warn, "WARN"),
-        Level::ERROR => (LogLevel::Error, SeverityNumber::Error, "ERROR"),
+/// Whether an event comes from a library that logs its own work.
+fn is_noise(target: &str, level: LogLevel) -> bool {
+    let library = target.split("::").next().unwrap_or(target);
+    level < LogLevel::Warn && NOISY.contains(&library)
+}
+
+/// A log record without ids and attributes; an empty event name is none.
+pub(crate) fn log_record(at: u64, level: LogLevel, event_name: &str, body: String) -> LogRecord {
+    LogRecord {
+        time_unix_nano: at,
+        observed_time_unix_nano: at,
+        severity_number: level.number().into(),
+        severity_text: level.as_str().to_owned(),
+        body: Some(AnyValue {
+            value: Some(any_value::Value::StringValue(body)),
+        }),
+        event_name: event_name.to_owned(),
+        flags: SAMPLED,
+        ..LogRecord::default()
+    }
+}
+
+/// The flag of a record whose trace is recorded.
+const SAMPLED: u32 = 1;
+
+impl LogLevel {
+    /// The word in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "TRACE",
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+
+    pub(crate) const fn number(self) -> SeverityNumber {
+        match self {
+            Self::Trace => SeverityNumber::Trace,
+            Self::Debug => SeverityNumber::Debug,
+            Self::Info => SeverityNumber::Info,
+            Self::Warn => SeverityNumber::Warn,
+            Self::Error => SeverityNumber::Error,
+        }
+    }
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::TRACE => Self::Trace,
+            Level::DEBUG => Self::Debug,
+            Level::INFO => Self::Info,
+            Level::WARN => Self::Warn,
+            Level::ERROR => Self::Error,
+        }
     }
 }
 

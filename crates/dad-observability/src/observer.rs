@@ -1,19 +1,25 @@
-//! The observer of a run: it turns events into spans and metrics.
+//! The observer of a run: it turns events into spans, instruments and log records.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_events::{Event, RunInfo, RunObserver};
+use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use parking_lot::Mutex;
 use tracing::Dispatch;
 
+use crate::content::{Capture, CaptureContent};
+use crate::interrupted;
+use crate::life::Life;
 use crate::logs::{RunLogLayer, RunLogs};
 use crate::metrics::Metrics;
 use crate::names::{LOGS_FILE, METRICS_FILE, TRACE_FILE};
-use crate::otlp::LineFile;
+use crate::otlp::{LineFile, resource};
 use crate::settings::ObservabilitySettings;
-use crate::traces::Traces;
+use crate::traces::{self, Traces};
 
 /// Writes the signals of one run below its `.trace/`. Made from [`ObservabilitySettings`].
 #[derive(Debug)]
@@ -26,14 +32,18 @@ pub struct FileTelemetry {
 
 #[derive(Debug, Default)]
 struct State {
+    resource: Arc<Resource>,
     traces: Option<(Traces, LineFile)>,
     metrics: Option<(Metrics, LineFile)>,
-    logs: Option<Arc<RunLogs>>,
+    logs: Option<(Life, Arc<RunLogs>)>,
     /// The layer that routes log events here.
     layer: Option<RunLogLayer>,
     run_id: String,
     warnings: Vec<String>,
 }
+
+/// The size of spans in one line, in bytes of their texts: readers hold a line in memory.
+const LINE: usize = 1024 * 1024;
 
 impl FileTelemetry {
     /// An observer that writes what `settings` enable.
@@ -64,7 +74,7 @@ impl State {
         if self.layer.is_some() {
             return;
         }
-        let Some(logs) = &self.logs else { return };
+        let Some((_, logs)) = &self.logs else { return };
         let found = layer_in_force().or_else(|| given.cloned());
         if let Some(layer) = &found {
             layer.add(&self.run_id, Arc::clone(logs));
@@ -82,17 +92,102 @@ impl State {
         }
     }
 
+    /// Takes events in, and writes what follows from them: records before spans, so that what began is on disk first.
+    fn observe(&mut self, events: &[Arc<Event>]) {
+        let mut begun = Vec::new();
+        let mut life = Vec::new();
+        for event in events {
+            if let Some((traces, _)) = &mut self.traces {
+                traces.observe(event);
+                begun.extend(traces.take_begun());
+            }
+            if let Some((metrics, _)) = &mut self.metrics {
+                metrics.observe(event);
+            }
+            if let Some((told, _)) = &self.logs {
+                life.extend(told.record(event));
+            }
+        }
+        if let Some((_, logs)) = &self.logs {
+            logs.add_begun(begun);
+            logs.add(life);
+        }
+        self.write_logs();
+        self.write_traces();
+        if self.metrics.as_ref().is_some_and(|(metrics, _)| metrics.is_due()) {
+            self.write_metrics();
+        }
+    }
+
+    fn write_logs(&mut self) {
+        let trouble = self.logs.as_ref().and_then(|(_, logs)| logs.flush());
+        self.warnings.extend(trouble);
+    }
+
     fn write_traces(&mut self) {
-        let Some((traces, file)) = &mut self.traces else {
+        let Some((traces, _)) = &mut self.traces else {
             return;
         };
-        if let Some(request) = traces.take()
-            && let Err(error) = file.write(&request)
+        let spans = traces.take_done();
+        self.write_spans(spans);
+    }
+
+    fn write_spans(&mut self, mut spans: Vec<Span>) {
+        while !spans.is_empty() {
+            let rest = spans.split_off(fitting(&spans));
+            let Some((_, file)) = &mut self.traces else {
+                return;
+            };
+            if let Err(error) = file.write(&traces::request(spans, &self.resource)) {
+                self.warnings.push(error);
+                // One warning says it; the rest of the run has no spans.
+                self.traces = None;
+            }
+            spans = rest;
+        }
+    }
+
+    fn write_metrics(&mut self) {
+        if let Some((metrics, file)) = &mut self.metrics
+            && let Err(error) = file.write(&metrics.request(&self.resource))
         {
             self.warnings.push(error);
-            // One warning says it; the rest of the run has no spans.
-            self.traces = None;
+            self.metrics = None;
         }
+    }
+}
+
+/// The number of spans whose texts fit into a line, at least one.
+fn fitting(spans: &[Span]) -> usize {
+    let mut room = LINE;
+    let fits = |span: &&Span| {
+        let len = text_len(span);
+        let fits = len <= room;
+        room = room.saturating_sub(len);
+        fits
+    };
+    spans.iter().take_while(fits).count().max(1)
+}
+
+fn text_len(span: &Span) -> usize {
+    let texts = span.attributes.iter().filter_map(|attribute| {
+        let value = attribute.value.as_ref()?.value.as_ref()?;
+        match value {
+            any_value::Value::StringValue(text) => Some(text.len()),
+            _ => None,
+        }
+    });
+    texts.sum()
+}
+
+/// The spans that earlier processes left open, read off the async threads: as many lines as the run is long.
+async fn unfinished(trace_dir: PathBuf) -> Result<Vec<Span>, String> {
+    #[expect(clippy::disallowed_methods, reason = "it belongs to no step")]
+    let read = tokio::task::spawn_blocking(move || interrupted::unfinished(&trace_dir));
+    match read.await {
+        Ok(Ok(spans)) => Ok(spans),
+        Ok(Err(error)) => Err(format!("{error}: {}", error.source)),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -102,32 +197,40 @@ impl RunObserver for FileTelemetry {
         "telemetry files"
     }
 
+    fn wants_content(&self) -> bool {
+        self.settings.enable_tracing && self.settings.capture_content != CaptureContent::None
+    }
+
     async fn start(&self, run: &Arc<RunInfo>) {
-        let ObservabilitySettings {
-            service_name,
-            enable_tracing,
-            enable_metrics,
-            enable_logging,
-            ..
-        } = &self.settings;
+        // Before its own files are opened: what an earlier process left is whole lines from there on.
+        let left = if self.settings.enable_tracing && run.session > 1 {
+            unfinished(run.trace_dir.clone()).await
+        } else {
+            Ok(Vec::new())
+        };
+        let settings = &self.settings;
         let mut state = self.state();
         state.run_id = run.run_id.to_string();
-        if *enable_tracing {
+        state.resource = Arc::new(resource(&settings.service_name, run.run_id.as_str()));
+        if settings.enable_tracing {
+            let capture = Capture::new(settings.capture_content, settings.content_limit);
             let file = state.open(&run.trace_dir, TRACE_FILE);
-            state.traces = file.map(|file| (Traces::new(Arc::clone(run), service_name.clone()), file));
+            state.traces = file.map(|file| (Traces::new(Arc::clone(run), capture), file));
+            match left {
+                Ok(spans) => state.write_spans(spans),
+                Err(error) => state.warnings.push(error),
+            }
         }
-        if *enable_metrics {
+        if settings.enable_metrics {
             let file = state.open(&run.trace_dir, METRICS_FILE);
-            state.metrics = file.map(|file| (Metrics::new(Arc::clone(run), service_name.clone()), file));
+            state.metrics = file.map(|file| (Metrics::new(), file));
         }
-        if *enable_logging && let Some(file) = state.open(&run.trace_dir, LOGS_FILE) {
-            let logs = Arc::new(RunLogs::new(
-                run,
-                service_name.clone(),
-                self.settings.root_log_level,
-                file,
-            ));
-            state.logs = Some(logs);
+        if settings.enable_logging
+            && let Some(file) = state.open(&run.trace_dir, LOGS_FILE)
+        {
+            let resource = Arc::clone(&state.resource);
+            let logs = Arc::new(RunLogs::new(run, resource, settings.root_log_level, file));
+            state.logs = Some((Life::new(Arc::clone(run)), logs));
             state.route(self.given.as_ref());
         }
     }
@@ -135,17 +238,7 @@ impl RunObserver for FileTelemetry {
     async fn observe(&self, events: &[Arc<Event>]) {
         let mut state = self.state();
         state.route(self.given.as_ref());
-        for event in events {
-            if let Some((traces, _)) = &mut state.traces {
-                traces.observe(event);
-            }
-            if let Some((metrics, _)) = &mut state.metrics {
-                metrics.observe(event);
-            }
-        }
-        state.write_traces();
-        let trouble = state.logs.as_ref().and_then(|logs| logs.flush());
-        state.warnings.extend(trouble);
+        state.observe(events);
     }
 
     async fn finish(&self) -> Vec<String> {
@@ -153,14 +246,11 @@ impl RunObserver for FileTelemetry {
         if let Some(layer) = state.layer.take() {
             layer.remove(&state.run_id);
         }
+        state.write_logs();
         state.write_traces();
-        if let Some((mut metrics, mut file)) = state.metrics.take()
-            && let Err(error) = file.write(&metrics.take())
-        {
-            state.warnings.push(error);
-        }
-        let trouble = state.logs.take().and_then(|logs| logs.flush());
-        state.warnings.extend(trouble);
+        state.write_metrics();
+        // Closed, so that what reads them next finds all.
+        (state.traces, state.metrics, state.logs) = (None, None, None);
         std::mem::take(&mut state.warnings)
     }
 }

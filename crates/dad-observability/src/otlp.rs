@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dad_core::Timestamp;
 use dad_fs::{AppendFile, Dir, FsResult};
-use opentelemetry::Value;
+use opentelemetry::{StringValue, Value};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde::Serialize;
@@ -68,6 +68,17 @@ pub(crate) fn attribute(key: &str, value: impl Into<Value>) -> KeyValue {
         value: Some(value),
         ..KeyValue::default()
     }
+}
+
+/// An attribute with a whole number; one beyond 63 bits is the largest there is.
+pub(crate) fn integer(key: &'static str, number: impl TryInto<i64>) -> KeyValue {
+    attribute(key, number.try_into().unwrap_or(i64::MAX))
+}
+
+/// An attribute with a list of texts.
+pub(crate) fn texts(key: &'static str, texts: &[String]) -> KeyValue {
+    let texts: Vec<StringValue> = texts.iter().cloned().map(StringValue::from).collect();
+    attribute(key, Value::Array(texts.into()))
 }
 
 pub(crate) fn resource(service_name: &str, run_id: &str) -> Resource {

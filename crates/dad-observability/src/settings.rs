@@ -6,6 +6,7 @@ use dad_events::{IntoObserver, RunObserver};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
+use crate::content::CaptureContent;
 use crate::observer::FileTelemetry;
 
 /// The signals of a run, and their exporters. The names are those of the original system.
@@ -31,8 +32,14 @@ pub struct ObservabilitySettings {
     /// Whether log events are written.
     #[setters(into = false)]
     pub enable_logging: bool,
-    /// Log events below this level are not written.
+    /// Log records below this level are not written.
     pub root_log_level: LogLevel,
+    /// Whether spans hold prompts, answers, arguments and results.
+    #[setters(into = false)]
+    pub capture_content: CaptureContent,
+    /// With [`CaptureContent::Truncated`], the longest text in bytes.
+    #[setters(into = false)]
+    pub content_limit: usize,
 }
 
 impl Default for ObservabilitySettings {
@@ -46,6 +53,8 @@ impl Default for ObservabilitySettings {
             enable_metrics: true,
             enable_logging: true,
             root_log_level: LogLevel::Info,
+            capture_content: CaptureContent::None,
+            content_limit: 16 * 1024,
         }
     }
 }

@@ -39,6 +39,7 @@ pub use ask::approval::{Agreement, WantedCall};
 pub use complete::CompleteRun;
 pub use error::Error;
 pub use forecast::forecast;
+pub use node::activity::RunningActivity;
 pub use node::blocking::{Stop, look};
 pub use node::context::NodeContext;
 pub use node::erased::node_type_info;

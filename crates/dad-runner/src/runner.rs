@@ -8,6 +8,7 @@ use dad_core::{AgentDefinition, Clean, Definition, ErrorInfo, FlowDefinition, St
 use dad_run::driver::RunDriver;
 use dad_run::{ActiveRun, RunContext, RunEnd, RunError, RunHandle, SealedRun};
 use serde_json::Value;
+use tracing::Instrument;
 
 use crate::error::Error;
 use crate::flow::DefinitionOutcome;
@@ -184,6 +185,16 @@ fn broken(run: &RunHandle, sealed: SealedRun, source: RunError) -> Error {
 }
 
 async fn execute(driver: RunDriver) -> Result<DefinitionOutcome, RunError> {
+    let span = run_span(driver.handle().identity().run_id.as_str());
+    execute_in_span(driver).instrument(span).await
+}
+
+/// The span that log events of the run outside its steps are routed by.
+fn run_span(run_id: &str) -> tracing::Span {
+    tracing::info_span!(target: "dhenara", "dhenara.run", dhenara.run_id = run_id)
+}
+
+async fn execute_in_span(driver: RunDriver) -> Result<DefinitionOutcome, RunError> {
     let run = driver.handle();
     let registry = NodeRegistry::given_to(&**run.node_types(), &run.identity().run_dir)?;
     let session = Session::new(driver);

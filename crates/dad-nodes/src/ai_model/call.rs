@@ -1,5 +1,6 @@
 //! A conversation with one model, up to an answer that can be used.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use dad_models::{
     internal::{MODEL_CALL, MODEL_FAILED},
 };
 use dad_run::Reservation;
-use dad_runner::{NodeContext, NodeError, NodeOutput};
+use dad_runner::{NodeContext, NodeError, NodeOutput, RunningActivity};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ use crate::ai_model::defaults::{MAX_RETRY_DELAY, RETRIES, RETRY_DELAY, TOOL_ROUN
 use crate::ai_model::spending::{CallBound, reported_usage, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
+use crate::ai_model::traced;
 use crate::ai_model::{AIModelCallConfig, ModelCall};
 use crate::model_error::node_error;
 
@@ -375,14 +377,20 @@ impl<'a> Conversation<'a> {
             bound: &bound,
             lost: &self.lost,
         };
-        let (answered, kept) = self.answer(&call, pieces).await;
+        let running = traced::begin_call(self.cx, self.client, &self.request, number, pieces.is_some());
+        let (answered, kept, first_chunk) = self.answer(&call, pieces, &running).await;
         let usage = unanswered.answered(reported_usage(&answered));
         let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
-        kept.map_err(paid_for)?;
-        let mut response = answered.map_err(|error| paid_for(node_error(&error)))?;
-        response.usage = usage;
-        mask_files(&mut response, &self.cx.redactor());
-        Ok(response)
+        let answered = match answered {
+            Ok(mut response) => {
+                response.usage = usage;
+                mask_files(&mut response, &self.cx.redactor());
+                kept.map_err(paid_for).map(|()| response)
+            }
+            Err(error) => Err(paid_for(node_error(&error))),
+        };
+        traced::end_call(running, &answered, first_chunk, self.cx);
+        answered
     }
 
     /// The destination of an answer as it arrives, if it is streamed.
@@ -391,21 +399,29 @@ impl<'a> Conversation<'a> {
         streams.then(|| Pieces::new(self.cx)).transpose()
     }
 
-    /// Makes the call, and says whether what arrived piece by piece could be kept.
+    /// Makes the call. Of an answer that arrives in pieces, also says whether they could be kept, and when the first one came.
     async fn answer(
         &self,
         call: &CallContext,
         pieces: Option<Pieces<'_>>,
-    ) -> (Result<ModelResponse, ModelError>, Result<(), NodeError>) {
+        running: &RunningActivity,
+    ) -> (
+        Result<ModelResponse, ModelError>,
+        Result<(), NodeError>,
+        Option<Duration>,
+    ) {
         let client = self.client;
         let Some(pieces) = pieces else {
-            return (client.complete(&self.request, call).await, Ok(()));
+            return (client.complete(&self.request, call).await, Ok(()), None);
         };
-        let answered = client
-            .stream(&self.request, call, &|piece| pieces.push(piece))
-            .await;
+        let first_chunk = OnceLock::new();
+        let on_text = |piece: &str| {
+            first_chunk.get_or_init(|| running.elapsed());
+            pieces.push(piece);
+        };
+        let answered = client.stream(&self.request, call, &on_text).await;
         let kept = pieces.finish(answered.is_ok());
-        (answered, kept)
+        (answered, kept, first_chunk.into_inner())
     }
 }
 

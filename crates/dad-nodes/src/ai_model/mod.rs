@@ -13,6 +13,7 @@ mod settings;
 mod spending;
 mod stream;
 mod tools;
+mod traced;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

@@ -16,6 +16,7 @@ use crate::ai_model::answer::misfits;
 use crate::ai_model::parameters::{Inserted, Misplaced, Word};
 use crate::ai_model::results;
 use crate::ai_model::settings::{Tool, ToolChoice, ToolSettings};
+use crate::ai_model::traced;
 use crate::command::{CommandExecutor, CommandLine, CommandNodeSettings, CommandStep};
 use crate::sandbox::Sandbox;
 use crate::secret_text;
@@ -172,6 +173,18 @@ impl Called {
         Self::failed(json!({ "error": reason }), Usage::default())
     }
 
+    /// The result, as the model is given it.
+    pub(super) fn result(&self) -> &Value {
+        let (Self::Counted(Counted { result, .. }) | Self::Plain(result)) = self;
+        result
+    }
+
+    /// Why the tool failed.
+    pub(super) fn failure(&self) -> Option<&str> {
+        let reason = self.result().get("error").and_then(Value::as_str);
+        self.is_error().then(|| reason.unwrap_or("it failed"))
+    }
+
     pub(super) fn is_error(&self) -> bool {
         matches!(self, Self::Counted(Counted { is_error: true, .. }))
     }
@@ -256,7 +269,13 @@ impl ReadyTool {
                 Err(error) => return Err(error),
             };
         }
-        let cx = &cx.clone().agreed_to(agreed);
+        let running = traced::begin_tool(cx, call, self.spec.description.as_deref());
+        let called = self.execute(call, &cx.within(&running).agreed_to(agreed)).await;
+        traced::end_tool(running, &called, cx);
+        called
+    }
+
+    async fn execute(&self, call: &ToolCall, cx: &NodeContext) -> Result<Called, NodeError> {
         let called = match (self.permitted(&call.arguments), &self.target) {
             (Some(step), _) => execute(step, cx).await,
             (None, Target::Registered(name)) => cx.call_with(name, &self.fixed, &call.arguments).await,

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_definition::{Compiled, Prepared, SettingsProblem};
+use dad_events::activity::Command;
+use dad_events::{Activity, ActivityEnd};
 use dad_run::RunHandle;
 use dad_runner::{
     BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, RunSetup,
@@ -21,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::command::ran::{Ran, with_literals};
 use crate::environment;
-use crate::process::{self, Logs, Program};
+use crate::process::{self, Finished, Logs, Program};
 use crate::sandbox::{self, Confinement, is_its_own_failure};
 use crate::secret_text::{self, SecretPiece};
 use crate::shell::{self, CommandText, Refusal};
@@ -356,6 +358,30 @@ fn shell_lists(unrendered: &Value) -> impl Iterator<Item = (usize, &[Value])> {
     commands.filter_map(|(index, command)| Some((index, command.as_array()?.as_slice())))
 }
 
+/// A command as traces show it.
+fn activity(command: &Ready, number: usize, cx: &NodeContext) -> Activity {
+    let redactor = cx.redactor();
+    let program = command.argv.first().map_or("", String::as_str);
+    let program = program.rsplit('/').next().unwrap_or(program);
+    let mut traced = Command::new(redactor.redact(program))
+        .number(u32::try_from(number).unwrap_or(u32::MAX));
+    if cx.wants_content() {
+        traced.line = Some(redactor.redact(&command.typed).into());
+    }
+    Activity::Command(traced)
+}
+
+fn end_of(finished: &Result<Finished, NodeError>, settings: &CommandNodeSettings) -> ActivityEnd {
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(error) => return ActivityEnd::failed(error.info.clone()),
+    };
+    let mut end = ActivityEnd::default();
+    end.exit_code = finished.code;
+    end.error = finished.failure(&settings.allow_exit_codes);
+    end
+}
+
 fn working_dir(settings: &CommandNodeSettings, run: &RunHandle) -> PathBuf {
     // A relative directory is taken from the run directory, which is also the default.
     let run_dir = &run.identity().run_dir;
@@ -391,7 +417,9 @@ impl CommandStep {
                 ends_with_thread: sandbox.is_some(),
                 has_terminal: settings.pty == Some(true),
             };
+            let running = cx.begin(activity(command, ran.count() + 1, cx));
             let finished = process::run(&program, &mut logs, cx).await;
+            running.end(end_of(&finished, settings));
             let finished = finished.map_err(|error| with_literals(error, settings))?;
             if let Some(sandbox) = &sandbox
                 && is_its_own_failure(&finished.stderr)

@@ -28,6 +28,11 @@ pub(super) struct Ran {
 }
 
 impl Ran {
+    /// The number of commands that ran.
+    pub(super) fn count(&self) -> usize {
+        self.results.len()
+    }
+
     pub(super) fn add(
         &mut self,
         command: &Ready,
@@ -35,6 +40,7 @@ impl Ran {
         settings: &CommandNodeSettings,
         cancelled: bool,
     ) -> bool {
+        let is_success = finished.failure(&settings.allow_exit_codes).is_none();
         let Finished {
             code,
             signal,
@@ -48,8 +54,7 @@ impl Ran {
             ended,
             left_running,
         } = finished;
-        let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
-        let success = allowed && !timed_out && !is_cut;
+        let success = is_success;
         let shown = &command.typed;
         if success {
             self.succeeded += 1;

@@ -28,6 +28,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::{Digest, Redactor};
 use dad_definition::{Compiled, SettingsProblem};
+use dad_events::activity::FileOperations;
+use dad_events::{Activity, ActivityEnd};
 use dad_fs::{Dir, Durability, FileLock, Gate};
 use dad_run::RunHandle;
 use dad_runner::{
@@ -189,12 +191,21 @@ impl BoundStep for Operations {
             request,
             roots,
         };
-        let (work, changed) = cx
-            .blocking(move |stop| {
-                let changed = work.change(stop)?;
-                Ok((work, changed))
-            })
-            .await?;
+        let running = cx.begin(activity(&work.request.operations, &cx.redactor()));
+        let changed = cx.blocking(move |stop| {
+            let changed = work.change(stop)?;
+            Ok((work, changed))
+        });
+        let (work, changed) = match changed.await {
+            Ok((work, changed)) => {
+                running.end(end_of(changed.failure.as_ref()));
+                (work, changed)
+            }
+            Err(error) => {
+                running.fail(&error);
+                return Err(error);
+            }
+        };
         let recorded = record_in_git(settings, &repositories, &work.roots, &changed.touched, cx).await;
         let mut output = Output::new(base, changed.results);
         match recorded {
@@ -206,6 +217,23 @@ impl BoundStep for Operations {
             Some(failure) => Err(failure.with_partial(output.into_node_output())),
         }
     }
+}
+
+/// File operations as traces show them.
+fn activity(operations: &[FileOperation], redactor: &Redactor) -> Activity {
+    let mut traced = FileOperations::new(operations.len());
+    if let [only] = operations {
+        traced.operation = Some(result::type_name(only.operation_type));
+        let file = only.path.as_deref().or(only.source.as_deref());
+        traced.file = file.map(|file| redactor.redact(file).into_owned());
+    }
+    Activity::FileOperation(traced)
+}
+
+fn end_of(failure: Option<&NodeError>) -> ActivityEnd {
+    failure.map_or_else(ActivityEnd::default, |failure| {
+        ActivityEnd::failed(failure.info.clone())
+    })
 }
 
 /// The files that tools obey and that the person saw who agreed.

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use dad_core::ErrorInfo;
 use dad_run::process_start_time;
 use dad_runner::{Guard, NodeContext, NodeError, look};
 use serde::Serialize;
@@ -54,6 +55,26 @@ pub(crate) struct Finished {
     pub(crate) ended: Vec<Ended>,
     /// The processes that left its session and still run.
     pub(crate) left_running: Vec<Member>,
+}
+
+impl Finished {
+    /// Why it counts as failed, where these exit codes beside 0 are allowed.
+    pub(crate) fn failure(&self, allowed: &[i32]) -> Option<ErrorInfo> {
+        let (code, message) = match (self.code, self.signal) {
+            _ if self.is_cut => (OUTPUT_TOO_LONG, "it printed too much and was ended".to_owned()),
+            _ if self.timed_out => (
+                "command_timed_out",
+                "it did not end within its time limit".to_owned(),
+            ),
+            (Some(code), _) if code == 0 || allowed.contains(&code) => return None,
+            (Some(code), _) => ("command_failed", format!("it ended with exit code {code}")),
+            (None, signal) => (
+                "command_failed",
+                format!("it was ended by {}", signal.unwrap_or("a signal")),
+            ),
+        };
+        Some(ErrorInfo::new(code, message))
+    }
 }
 
 /// A process that a program left running and that was ended.

@@ -120,7 +120,7 @@ async fn spans_nest_as_the_paths_do() {
         })
         .collect();
     let names: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["step", "root", "run root"]);
+    assert_eq!(names, ["step", "invoke_workflow root", "run root"]);
     assert_eq!(spans[0]["parentSpanId"], spans[1]["spanId"]);
     assert_eq!(spans[1]["parentSpanId"], spans[2]["spanId"]);
     assert!(spans.iter().all(|span| span["traceId"] == spans[0]["traceId"]));
@@ -148,7 +148,6 @@ async fn instruments_are_added_up() {
     let of = |name: &str| all.iter().find(|metric| metric["name"] == name).unwrap();
     assert_eq!(of("dhenara.steps")["sum"]["dataPoints"][0]["asDouble"], 1.0);
     assert_eq!(of("dhenara.cost")["sum"]["dataPoints"][0]["asDouble"], 0.25);
-    assert_eq!(of("dhenara.tokens")["sum"]["dataPoints"].as_array().unwrap().len(), 2);
     assert_eq!(
         of("dhenara.step.duration")["histogram"]["dataPoints"][0]["count"],
         "1"

@@ -81,6 +81,7 @@ fn left(at: &str, status: StepStatus) -> RecordBody {
         iterations: None,
         error: None,
         absorbed: false,
+        session: 0,
     }
 }
 
@@ -115,6 +116,7 @@ fn ended(at: &str, attempt: u32, status: StepStatus) -> RecordBody {
             .is_failure()
             .then(|| (&ErrorInfo::new("failed", "it failed")).into()),
         absorbed: false,
+        session: 0,
     }))
 }
 

@@ -53,6 +53,9 @@ pub struct StepCommitted {
     /// Whether the run continues behind it although it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub absorbed: bool,
+    /// Which of the processes that drove the run one after the other recorded it, from 1. It follows from the records before it.
+    #[serde(skip)]
+    pub session: u32,
 }
 
 impl StepCommitted {

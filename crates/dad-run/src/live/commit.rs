@@ -81,6 +81,7 @@ impl RunDriver {
             summary: details.summary.map(|summary| summary.get().as_str().into()),
             error: result.error.as_ref().map(Into::into),
             absorbed: details.absorbed,
+            session: inner.epoch,
         };
         let error = result.error.clone();
         let publish = || {
@@ -131,6 +132,7 @@ impl RunDriver {
             summary: summary.map(|summary| summary.get().as_str().into()),
             error: error.as_ref().map(Into::into),
             absorbed,
+            session: inner.epoch,
         };
         inner.may_block(|| inner.publish(component, None, node_type, committed, error, true))
     }

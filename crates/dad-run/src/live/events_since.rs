@@ -10,7 +10,7 @@ use crate::files::RunFiles;
 use crate::journal::reader::read_journal;
 use crate::live::handle::RunHandle;
 use crate::rerun::plan::RerunPlan;
-use crate::store::event_replay::{EventReplay, Replayed};
+use crate::store::event_replay::{EventReplay, Replayed, may_retry};
 
 impl RunHandle {
     /// The events whose journal records come after number `seq`, in the journal's order: those that a slow listener
@@ -55,5 +55,10 @@ impl Replayed for RunHandle {
     fn node_type(&self, path: &HierarchyPath) -> NodeType {
         let node = self.program().step(path);
         node.map_or_else(|| NodeType::new(""), |node| node.node_type.clone())
+    }
+
+    fn may_retry(&self, path: &HierarchyPath) -> bool {
+        let node = self.program().step(path);
+        node.is_some_and(|node| may_retry(node.options.retry.as_ref()))
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod active_run;
+pub(crate) mod activity;
 pub(crate) mod adopt;
 pub(crate) mod answering;
 pub(crate) mod approval;

@@ -1,7 +1,7 @@
 //! Questions that no handler in the process answers: they survive the process, and so do their answers.
 
 use dad_core::{ApprovalRule, Clean, Digest, HierarchyPath, NodeType};
-use dad_events::{EventBody, Origin, QuestionAsked, QuestionKind};
+use dad_events::{EventBody, Origin, QuestionAnswered, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde_json::{Value, json};
 
@@ -245,7 +245,9 @@ impl RunDriver {
                 .map(|rule| store_value(&inner.dot_run, json!(rule), inner.durability))
                 .transpose()?,
         };
-        inner.record(&body, None)?;
+        let mut event = QuestionAnswered::new(answer.path.clone(), answer.kind, answer.source);
+        event.id = answer.question.map(str::to_owned);
+        inner.record(&body, Some(EventBody::QuestionAnswered(event)))?;
         if let Some(rule) = answer.rule.filter(|_| answer.by != AnsweredBy::Rule) {
             self.rule_the_rest(rule.clone());
         }

@@ -89,6 +89,7 @@ impl RunDriver {
             reused_from,
             edited_from,
             reason: Some(reason),
+            session: inner.epoch,
             artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts), inner.durability)?,
             ..step.clone()
         };

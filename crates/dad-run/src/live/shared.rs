@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -69,6 +69,8 @@ pub(crate) struct RunShared {
     /// Fires when what stands under `finally` is to stop as well.
     pub(crate) ended_at_once: CancellationToken,
     pub(crate) ended: AtomicBool,
+    /// The number of activities that have begun in this process.
+    pub(crate) activities: AtomicU64,
     /// Whether there is a driver.
     pub(crate) is_driven: AtomicBool,
     /// Whether anything but the whole run is to stop.

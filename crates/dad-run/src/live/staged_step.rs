@@ -55,6 +55,8 @@ pub struct StepStart {
     pub after: Option<HierarchyPath>,
     /// Whether it has an effect.
     pub effect: bool,
+    /// Whether its definition allows another attempt after one that fails.
+    pub may_retry: bool,
 }
 
 impl StepStart {
@@ -66,6 +68,7 @@ impl StepStart {
             reason: Reason::FirstExecution,
             after: None,
             effect: false,
+            may_retry: false,
         }
     }
 }
@@ -227,6 +230,7 @@ impl RunDriver {
             reason,
             after,
             effect,
+            may_retry,
         } = start;
         let body = RecordBody::StepStarted {
             path: path.clone(),
@@ -236,7 +240,7 @@ impl RunDriver {
             effect: *effect,
             session: Some(inner.epoch),
         };
-        let event = EventBody::StepStarted(StepStarted::new(path.clone(), node_type.clone(), *attempt));
+        let event = EventBody::StepStarted(StepStarted::new(path.clone(), node_type.clone(), *attempt).may_retry(*may_retry));
         state.started.insert(path.without_iterations());
         inner.record_in(state, &body, Some(event), false)
     }

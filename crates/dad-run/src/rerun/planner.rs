@@ -300,6 +300,6 @@ pub(crate) fn plan_by_fingerprint(
 /// The run that executed a step of `parent`: `parent` itself, or the one it took the result from.
 #[must_use]
 pub fn origin_of(step: &StepCommitted, parent: &RunId) -> Origin {
-    let own = || Origin::new(parent.clone(), step.path.clone());
+    let own = || Origin::new(parent.clone(), step.path.clone()).session(step.session.max(1));
     step.reused_from.clone().unwrap_or_else(own)
 }

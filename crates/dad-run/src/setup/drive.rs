@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -123,6 +123,7 @@ pub(crate) fn drive(
         ended_at_once: CancellationToken::new(),
         any_cancelled: AtomicBool::new(false),
         ended: AtomicBool::new(false),
+        activities: AtomicU64::new(0),
         is_driven: AtomicBool::new(false),
         created_at: opened.created_at,
         started: Instant::now(),

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dad_core::{HierarchyPath, NodeType, Timestamp};
+use dad_core::{HierarchyPath, NodeType, RetryPolicy, Timestamp};
 use dad_events::{
-    AttemptFailed, ComponentEnded, ComponentStarted, Custom, EventBody, QuestionAsked, RunEnded, RunStarted,
+    AttemptFailed, ComponentEnded, ComponentStarted, Custom, EventBody, QuestionAnswered, QuestionAsked, RunEnded, RunStarted,
     StepEnded, StepStarted,
 };
 
@@ -31,6 +31,9 @@ pub(crate) trait Replayed {
     /// The type of a step's node; an empty one for a step that the definition no longer has, since the run was resumed with another
     /// one.
     fn node_type(&self, path: &HierarchyPath) -> NodeType;
+
+    /// Whether the definition of a step allows another attempt after one that fails.
+    fn may_retry(&self, path: &HierarchyPath) -> bool;
 }
 
 /// The state before an event, parts of which the event reports.
@@ -91,9 +94,20 @@ impl EventReplay {
             RecordBody::Question { id, path, kind, .. } => {
                 EventBody::QuestionAsked(QuestionAsked::new(id, path, kind))
             }
+            RecordBody::Answered {
+                path,
+                kind,
+                id,
+                source,
+                ..
+            } => {
+                let mut answered = QuestionAnswered::new(path, kind, source.into_inner());
+                answered.id = id;
+                EventBody::QuestionAnswered(answered)
+            }
             RecordBody::StepStarted { path, attempt, .. } => {
-                let node_type = run.node_type(&path);
-                EventBody::StepStarted(StepStarted::new(path, node_type, attempt))
+                let (node_type, may_retry) = (run.node_type(&path), run.may_retry(&path));
+                EventBody::StepStarted(StepStarted::new(path, node_type, attempt).may_retry(may_retry))
             }
             RecordBody::AttemptFailed {
                 path,
@@ -132,4 +146,9 @@ fn step_ended(run: &impl Replayed, step: StepCommitted) -> StepEnded {
 
 fn time_from(since: Option<Timestamp>, at: Timestamp) -> Duration {
     since.map_or(Duration::ZERO, |since| between(since, at))
+}
+
+/// Whether a policy allows a second attempt.
+pub(crate) fn may_retry(policy: Option<&RetryPolicy>) -> bool {
+    policy.is_some_and(|policy| policy.max_attempts > 1)
 }

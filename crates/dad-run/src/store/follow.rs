@@ -15,7 +15,7 @@ use crate::files::RunFiles;
 use crate::journal::reader::{Checker, Lines};
 use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL};
 use crate::rerun::plan::RerunPlan;
-use crate::store::event_replay::{EventReplay, Replayed};
+use crate::store::event_replay::{EventReplay, Replayed, may_retry};
 use crate::store::lease;
 use crate::store::view::RunView;
 
@@ -51,7 +51,7 @@ pub struct RunFollower {
 struct Followed {
     dir: Dir,
     plan: Option<String>,
-    node_types: HashMap<HierarchyPath, NodeType>,
+    nodes: HashMap<HierarchyPath, FollowedNode>,
 }
 
 impl RunFollower {
@@ -71,7 +71,7 @@ impl RunFollower {
         Ok(Self {
             run: Followed {
                 plan: run.plan()?.as_ref().map(RerunPlan::summary),
-                node_types: node_types(&run.definition()?.definition, &info.root_path()),
+                nodes: nodes(&run.definition()?.definition, &info.root_path()),
                 dir,
             },
             info: Arc::new(info),
@@ -156,7 +156,7 @@ impl Replayed for Followed {
     }
 
     fn steps(&self) -> usize {
-        self.node_types.len()
+        self.nodes.len()
     }
 
     fn plan(&self) -> Option<String> {
@@ -164,37 +164,58 @@ impl Replayed for Followed {
     }
 
     fn node_type(&self, path: &HierarchyPath) -> NodeType {
-        let known = self.node_types.get(&path.without_iterations());
-        known.cloned().unwrap_or_else(|| NodeType::new(""))
+        let known = self.nodes.get(&path.without_iterations());
+        known.map_or_else(|| NodeType::new(""), |node| node.node_type.clone())
+    }
+
+    fn may_retry(&self, path: &HierarchyPath) -> bool {
+        let known = self.nodes.get(&path.without_iterations());
+        known.is_some_and(|node| node.may_retry)
     }
 }
 
-/// The types of the nodes of a definition, by their paths without iterations.
-fn node_types(definition: &Definition, root: &HierarchyPath) -> HashMap<HierarchyPath, NodeType> {
+/// The facts about a step's node that its events tell.
+#[derive(Debug)]
+struct FollowedNode {
+    node_type: NodeType,
+    may_retry: bool,
+}
+
+/// The nodes of a definition, by their paths without iterations.
+fn nodes(definition: &Definition, root: &HierarchyPath) -> HashMap<HierarchyPath, FollowedNode> {
     let mut found = HashMap::new();
     let body = &definition.body;
-    add_types(&mut found, root, &body.elements);
-    add_types(&mut found, root, &body.finally);
+    add_nodes(&mut found, root, &body.elements);
+    add_nodes(&mut found, root, &body.finally);
     found
 }
 
-fn add_types(found: &mut HashMap<HierarchyPath, NodeType>, around: &HierarchyPath, elements: &[Element]) {
+fn add_nodes(found: &mut HashMap<HierarchyPath, FollowedNode>, around: &HierarchyPath, elements: &[Element]) {
     for element in elements {
         let path = around.child(&element.id);
         match &element.kind {
-            ElementKind::Node(node) => {
-                found.insert(path, node.node_type.clone());
-            }
-            ElementKind::Callback(_) => {
-                found.insert(path, NodeType::CALLBACK);
-            }
+            ElementKind::Node(node) => add_node(found, path, &node.node_type, element),
+            ElementKind::Callback(_) => add_node(found, path, &NodeType::CALLBACK, element),
             ElementKind::Conditional(conditional) => {
-                add_types(found, &path.branch(true), &conditional.true_branch);
-                add_types(found, &path.branch(false), &conditional.false_branch);
+                add_nodes(found, &path.branch(true), &conditional.true_branch);
+                add_nodes(found, &path.branch(false), &conditional.false_branch);
             }
             kind => kind
                 .lists()
-                .for_each(|(_, elements)| add_types(found, &path, elements)),
+                .for_each(|(_, elements)| add_nodes(found, &path, elements)),
         }
     }
+}
+
+fn add_node(
+    found: &mut HashMap<HierarchyPath, FollowedNode>,
+    path: HierarchyPath,
+    node_type: &NodeType,
+    element: &Element,
+) {
+    let node = FollowedNode {
+        node_type: node_type.clone(),
+        may_retry: may_retry(element.options.retry.as_ref()),
+    };
+    found.insert(path, node);
 }

@@ -156,6 +156,7 @@ impl OriginalRun {
             summary: None,
             error: None,
             absorbed: false,
+            session: 1,
         }))))
     }
 

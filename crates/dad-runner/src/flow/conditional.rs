@@ -74,8 +74,11 @@ impl RunExecutor {
             relation: *relation,
             ..context
         };
+        self.driver().part_started(path);
         let children = self.children(body, context);
-        Ok(self.run_sequence(children, context).await?.outcome)
+        let outcome = self.run_sequence(children, context).await?.outcome;
+        self.driver().part_ended(path, outcome.status);
+        Ok(outcome)
     }
 
     /// The previous run, where its decisions stand.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dad_core::json::check_recorded;
 use dad_core::{Clean, Digest, HierarchyPath, NodeType, Redactor, RuleDecision, StepStatus, Usage};
+use dad_events::ActivityId;
 use dad_fs::Dir;
 use dad_run::driver::StagedStep;
 use dad_run::layout::CUSTOM_ARTIFACTS;
@@ -63,7 +64,7 @@ pub(crate) trait CallableNodes: Send + Sync {
 /// ```
 #[derive(Clone)]
 pub struct NodeContext {
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
     callables: Arc<dyn CallableNodes>,
     run: RunHandle,
     staged: Arc<StagedStep>,
@@ -71,6 +72,8 @@ pub struct NodeContext {
     life: Arc<Life>,
     span: tracing::Span,
     agreed: Option<Arc<Value>>,
+    /// The work that what is done with this context is a part of.
+    pub(super) activity: Option<ActivityId>,
 }
 
 impl NodeContext {
@@ -93,6 +96,7 @@ impl NodeContext {
             life,
             span,
             agreed: None,
+            activity: None,
         })
     }
 

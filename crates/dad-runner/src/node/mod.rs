@@ -1,5 +1,6 @@
 //! Nodes: the traits that an application implements, the context in which a step executes, and the registry.
 
+pub(crate) mod activity;
 pub(crate) mod blocking;
 mod callback;
 pub(crate) mod common_settings;

@@ -130,6 +130,7 @@ impl Step<'_> {
                 reason,
                 after: execution.decided.after.clone(),
                 effect: execution.has_effect(),
+                may_retry: policy.max_attempts > 1,
             };
             let time_left = budget
                 .wall_time

@@ -98,6 +98,7 @@ impl Step<'_> {
             reason: self.plain_reason(),
             after: None,
             effect: false,
+            may_retry: false,
         };
         let staged = self
             .driver()

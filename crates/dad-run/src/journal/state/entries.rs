@@ -162,7 +162,10 @@ impl Entries {
                 };
                 self.entries.insert(path, running);
             }
-            RecordBody::StepCommitted(step) => self.step_committed(step),
+            RecordBody::StepCommitted(mut step) => {
+                step.session = progress.tally.epoch;
+                self.step_committed(step);
+            }
             _ => {}
         }
     }

@@ -1,0 +1,133 @@
+//! Work inside a step that shows on its own in a trace.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dad_core::{Clean, ErrorInfo, HierarchyPath};
+use dad_events::{Activity, ActivityEnd, ActivityId};
+
+use crate::node::context::NodeContext;
+use crate::node::error::NodeError;
+use crate::node::lifetime::CANCELLED;
+use crate::session::Session;
+
+/// Work inside a step that has begun, from [`NodeContext::begin`]. It ends when [`end`](Self::end) says how; if it is dropped
+/// before, it ends as cancelled.
+#[must_use = "work that is dropped at once ends as cancelled"]
+pub struct RunningActivity {
+    session: Arc<Session>,
+    path: HierarchyPath,
+    id: ActivityId,
+    activity: Arc<Activity>,
+    began: Instant,
+    is_ended: bool,
+}
+
+impl RunningActivity {
+    pub(crate) fn begin(
+        session: &Arc<Session>,
+        path: &HierarchyPath,
+        parent: Option<ActivityId>,
+        activity: Activity,
+    ) -> Self {
+        let activity = Arc::new(activity);
+        let id = session.driver.activity_started(path, parent, &activity);
+        Self {
+            session: Arc::clone(session),
+            path: path.clone(),
+            id,
+            activity,
+            began: Instant::now(),
+            is_ended: false,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> ActivityId {
+        self.id
+    }
+
+    /// Since it began.
+    #[must_use]
+    pub fn elapsed(&self) -> std::time::Duration {
+        self.began.elapsed()
+    }
+
+    /// Ends it. Known secrets in the error are masked.
+    pub fn end(mut self, end: ActivityEnd) {
+        self.tell_end(end);
+    }
+
+    /// Ends it with an error.
+    pub fn fail(self, error: &NodeError) {
+        self.end(ActivityEnd::failed(error.info.clone()));
+    }
+
+    fn tell_end(&mut self, mut end: ActivityEnd) {
+        self.is_ended = true;
+        let redactor = self.session.run.secrets().redactor();
+        end.error = end.error.map(|error| Clean::redact(error, &redactor).into_inner());
+        let driver = &self.session.driver;
+        driver.activity_ended(&self.path, self.id, &self.activity, self.began.elapsed(), end);
+    }
+}
+
+impl Drop for RunningActivity {
+    fn drop(&mut self) {
+        if !self.is_ended {
+            let error = ErrorInfo::new(CANCELLED, "it was given up before its end");
+            self.tell_end(ActivityEnd::failed(error));
+        }
+    }
+}
+
+impl std::fmt::Debug for RunningActivity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningActivity")
+            .field("path", &self.path)
+            .field("activity", &self.activity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeContext {
+    /// Begins work that shows on its own in the trace of the run: a request to a model, a call of a tool, a command.
+    ///
+    /// ```
+    /// use dad_events::activity::Command;
+    /// use dad_events::{Activity, ActivityEnd};
+    /// use dad_runner::{NodeContext, NodeError};
+    ///
+    /// async fn compress(_: (), cx: NodeContext) -> Result<(), NodeError> {
+    ///     let running = cx.begin(Activity::Command(Command::new("gzip")));
+    ///     // … the work …
+    ///     running.end(ActivityEnd::default().exit_code(0));
+    ///     Ok(())
+    /// }
+    /// # dad_runner::NodeRegistry::new().callback("compress", compress);
+    /// ```
+    pub fn begin(&self, activity: Activity) -> RunningActivity {
+        RunningActivity::begin(&self.session, self.path(), self.activity, activity)
+    }
+
+    /// The same context for work that is a part of an activity.
+    #[must_use]
+    pub fn within(&self, activity: &RunningActivity) -> Self {
+        let mut within = self.clone();
+        within.activity = Some(activity.id());
+        within
+    }
+
+    /// Whether anything observes the run, so that facts for traces alone are of use.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        self.session.driver.bus().is_heard()
+    }
+
+    /// Whether an observer of the run uses the content of calls: prompts, answers, arguments and results.
+    #[must_use]
+    pub fn wants_content(&self) -> bool {
+        self.session.driver.bus().wants_content()
+    }
+}
