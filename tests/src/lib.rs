@@ -11,8 +11,10 @@ pub mod provider_rules;
 mod run_dir;
 mod schemas;
 pub mod strict_server;
+mod telemetry;
 
 pub use journal::{Draw, hex_key, origin_key, seal, seal_with, with_sums};
 pub use project::TestProject;
 pub use run_dir::{RunFiles, check_run_dir, find_run_dirs, validate_run_dir};
 pub use schemas::{Schemas, format_dir};
+pub use telemetry::{Telemetry, TelemetryRecord, TelemetrySpan};

@@ -7,6 +7,7 @@ use dhenara::types::Digest;
 use serde_json::Value;
 
 use crate::schemas::Schemas;
+use crate::telemetry::Telemetry;
 
 /// The contents of a run directory.
 #[derive(Clone, Debug, Default)]
@@ -277,6 +278,8 @@ impl Check<'_> {
         }
         self.committed_files(&committed);
         self.uncommitted_files(&committed);
+        // A process may have been killed behind the seal and before its telemetry was complete.
+        self.problems.extend(Telemetry::read(self.dir).problems(false));
     }
 
     /// The list of a record's artifacts, which long lists keep in a file of their own.

@@ -80,6 +80,10 @@ const SCENARIOS: &[Scenario] = &[
     executed("look_ups", "pass", [25, 75]),
     executed("file_operations", "operation", [100, 300]),
     executed("model_calls", "step", [20, 60]),
+    executed("traced_steps", "pass", [50, 150]),
+    executed("traced_listed_steps", "step", [50, 150]),
+    executed("client_calls", "step", [20, 60]),
+    executed("traced_client_calls", "step", [20, 60]),
     executed("rerun", "step", [50, 150]),
     executed("resume", "step", [200, 600]),
     executed("templates", "rendering", [20, 60]),
@@ -102,9 +106,11 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 /// The scenarios whose system calls are counted as well, and the names of those counts among the figures.
-const CALLS_OF: [(&str, &str); 2] = [
+const CALLS_OF: [(&str, &str); 4] = [
     ("steps", "steps_system_calls"),
     ("listed_steps", "listed_steps_system_calls"),
+    ("traced_steps", "traced_steps_system_calls"),
+    ("traced_listed_steps", "traced_listed_steps_system_calls"),
 ];
 
 /// Figures by the names of the scenarios.

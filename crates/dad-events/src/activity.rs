@@ -404,5 +404,7 @@ fn optional_seconds<S: serde::Serializer>(
     duration: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
+    duration
+        .map(|duration| duration.as_secs_f64())
+        .serialize(serializer)
 }

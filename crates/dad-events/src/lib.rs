@@ -30,7 +30,9 @@ mod reader;
 mod subscription;
 mod time_limit;
 
-pub use activity::{Activity, ActivityEnd, ActivityEnded, ActivityId, ActivityStarted, PartEnded, PartStarted};
+pub use activity::{
+    Activity, ActivityEnd, ActivityEnded, ActivityId, ActivityStarted, PartEnded, PartStarted,
+};
 pub use ask::{
     AnswerCheck, ApprovalRequired, ApprovalRequiredEvent, AskError, ComponentInputRequired,
     ComponentInputRequiredEvent, NodeInputRequired, NodeInputRequiredEvent, Question,
@@ -39,9 +41,9 @@ pub use bus::{EventBus, EventBusBuilder, EventBusConfig};
 pub use event::{
     AttemptFailed, ComponentEnded, ComponentExecutionCompletedEvent, ComponentExecutionFailedEvent,
     ComponentExecutionStartedEvent, ComponentStarted, Custom, CustomEvent, Event, EventBody, EventType,
-    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, QuestionAnswered,
-    QuestionAsked, QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunInfo, RunStarted, RunStartedEvent,
-    StepEnded, StepStarted, TextStreamed, TraceUpdateEvent,
+    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin,
+    QuestionAnswered, QuestionAsked, QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunInfo,
+    RunStarted, RunStartedEvent, StepEnded, StepStarted, TextStreamed, TraceUpdateEvent,
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};

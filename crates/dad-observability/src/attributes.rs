@@ -228,8 +228,7 @@ fn of_answer(attributes: &mut Vec<KeyValue>, answer: &ModelAnswer, capture: Capt
     let id = answer.id.clone();
     attributes.extend(id.map(|id| attribute(genai::RESPONSE_ID, id)));
     let first = answer.time_to_first_chunk;
-    attributes
-        .extend(first.map(|first| attribute(genai::RESPONSE_TIME_TO_FIRST_CHUNK, first.as_secs_f64())));
+    attributes.extend(first.map(|first| attribute(genai::RESPONSE_TIME_TO_FIRST_CHUNK, first.as_secs_f64())));
     if let Some(messages) = &answer.messages {
         capture.add(attributes, genai::OUTPUT_MESSAGES, messages);
     }

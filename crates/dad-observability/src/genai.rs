@@ -136,8 +136,20 @@ pub(crate) const CALL_SECONDS: &[f64] = &[
 ];
 /// Upper bounds of the histograms of tokens.
 pub(crate) const TOKENS: &[f64] = &[
-    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0,
-    16_777_216.0, 67_108_864.0,
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
 ];
 /// Upper bounds of the histogram of agents, in seconds.
 pub(crate) const AGENT_SECONDS: &[f64] = &[

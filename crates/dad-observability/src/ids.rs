@@ -49,7 +49,9 @@ impl SessionIds {
         match key {
             SpanKey::Session => self.named("", &[]),
             SpanKey::Path(path) => self.path(path.as_str()),
-            SpanKey::Attempt(path, attempt) => self.named(path.as_str(), format!("\nattempt {attempt}").as_bytes()),
+            SpanKey::Attempt(path, attempt) => {
+                self.named(path.as_str(), format!("\nattempt {attempt}").as_bytes())
+            }
             SpanKey::Activity(id) => self.named("", format!("\nactivity {id}").as_bytes()),
             SpanKey::Question(id) => self.named("", format!("\nquestion {id}").as_bytes()),
         }

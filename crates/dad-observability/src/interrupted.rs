@@ -73,13 +73,19 @@ pub(crate) fn unfinished(trace_dir: &Path) -> FsResult<Vec<Span>> {
         let scopes = line.resource_logs.into_iter().flat_map(|of| of.scope_logs);
         for record in scopes.flat_map(|scope| scope.log_records) {
             latest = latest.max(record.time_unix_nano);
-            let id = record.span_id.iter().fold(0_u64, |id, byte| id << 8 | u64::from(*byte));
+            let id = record
+                .span_id
+                .iter()
+                .fold(0_u64, |id, byte| id << 8 | u64::from(*byte));
             if record.event_name == SPAN_START && !ended.contains(&id) {
                 open.push(record);
             }
         }
     })?;
-    Ok(open.into_iter().map(|record| interrupted(record, latest)).collect())
+    Ok(open
+        .into_iter()
+        .map(|record| interrupted(record, latest))
+        .collect())
 }
 
 /// Gives each whole line of a file; none if it is missing.
@@ -89,7 +95,9 @@ fn each_line(dir: &Dir, name: &str, mut take: impl FnMut(&[u8])) -> FsResult<()>
     };
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
-    while next_line(&mut lines, &mut line).map_err(|source| FsError::new("read", dir.path().join(name), source))? {
+    while next_line(&mut lines, &mut line)
+        .map_err(|source| FsError::new("read", dir.path().join(name), source))?
+    {
         take(&line);
     }
     Ok(())
@@ -112,10 +120,14 @@ fn interrupted(record: LogRecord, latest: u64) -> Span {
         ..
     } = record;
     let parent = take_text(&mut attributes, PARENT_SPAN_ID).unwrap_or_default();
-    let is_call = attributes
-        .iter()
-        .any(|attribute| attribute.key == names::SPAN && text(attribute) == Some(SpanType::ModelCall.as_str()));
-    let span = if is_call { SpanType::ModelCall } else { SpanType::Step };
+    let is_call = attributes.iter().any(|attribute| {
+        attribute.key == names::SPAN && text(attribute) == Some(SpanType::ModelCall.as_str())
+    });
+    let span = if is_call {
+        SpanType::ModelCall
+    } else {
+        SpanType::Step
+    };
     let error = ErrorInfo::new(INTERRUPTED, "the process that drove the run ended before it did");
     attributes.push(attribute(names::STATUS, INTERRUPTED));
     attributes.push(attribute(genai::ERROR_TYPE, INTERRUPTED));

@@ -114,9 +114,7 @@ impl Life {
     }
 
     fn run_started(&self, started: &RunStarted) -> Told {
-        let RunInfo {
-            root_id, session, ..
-        } = &*self.run;
+        let RunInfo { root_id, session, .. } = &*self.run;
         let verb = if started.resumed { "resumed" } else { "started" };
         Told {
             level: LogLevel::Info,
@@ -138,7 +136,12 @@ fn run_ended(ended: &RunEnded) -> Told {
     Told {
         level,
         event: names::RUN_ENDED,
-        body: ended_in_words("the run", ended.status.as_str(), ended.duration, ended.error.as_ref()),
+        body: ended_in_words(
+            "the run",
+            ended.status.as_str(),
+            ended.duration,
+            ended.error.as_ref(),
+        ),
         attributes,
         span: SpanKey::Session,
     }

@@ -189,9 +189,11 @@ impl RunLogs {
     pub(crate) fn add(&self, records: impl IntoIterator<Item = LogRecord>) {
         let least = i32::from(self.least.number());
         let mut state = self.state.lock();
-        state
-            .records
-            .extend(records.into_iter().filter(|record| record.severity_number >= least));
+        state.records.extend(
+            records
+                .into_iter()
+                .filter(|record| record.severity_number >= least),
+        );
     }
 
     /// Writes what has gathered; returns what went wrong since the last call.

@@ -58,8 +58,11 @@ const TIME_TO_FIRST_CHUNK: Instrument = instrument(
     "s",
     "Time to the first piece of an answer.",
 );
-const INPUT_TOKENS_OF_CALL: Instrument =
-    instrument(genai::INPUT_TOKENS_OF_CALL, "{token}", "Tokens that one request sent.");
+const INPUT_TOKENS_OF_CALL: Instrument = instrument(
+    genai::INPUT_TOKENS_OF_CALL,
+    "{token}",
+    "Tokens that one request sent.",
+);
 const OUTPUT_TOKENS_OF_CALL: Instrument = instrument(
     genai::OUTPUT_TOKENS_OF_CALL,
     "{token}",
@@ -239,8 +242,18 @@ impl Metrics {
         let mut labels = labels.clone();
         labels.push((genai::TOKEN_MODALITY, "unknown".into()));
         for (name, description, tokens, is_always_counted) in [
-            (genai::INPUT_TOKEN_USAGE, "Tokens sent.", usage.prompt_tokens, true),
-            (genai::OUTPUT_TOKEN_USAGE, "Tokens received.", usage.completion_tokens, true),
+            (
+                genai::INPUT_TOKEN_USAGE,
+                "Tokens sent.",
+                usage.prompt_tokens,
+                true,
+            ),
+            (
+                genai::OUTPUT_TOKEN_USAGE,
+                "Tokens received.",
+                usage.completion_tokens,
+                true,
+            ),
             (
                 genai::CACHE_READ_TOKEN_USAGE,
                 "Tokens sent that were read from a cache.",
@@ -276,7 +289,10 @@ impl Metrics {
     pub(crate) fn request(&mut self, resource: &Resource) -> ExportMetricsServiceRequest {
         self.written = self.ended;
         let counters = self.counters.iter().map(|(of, points)| self.counter(*of, points));
-        let histograms = self.histograms.iter().map(|(of, points)| self.histogram(*of, points));
+        let histograms = self
+            .histograms
+            .iter()
+            .map(|(of, points)| self.histogram(*of, points));
         let metrics = counters.chain(histograms).collect();
         ExportMetricsServiceRequest {
             resource_metrics: vec![ResourceMetrics {

@@ -165,8 +165,14 @@ impl OpenSpans {
             began = began.max(around.began);
             around.span_id
         });
-        self.begun
-            .push(begun_record(self.trace_id, span_id, parent_id, &name, began, &attributes));
+        self.begun.push(begun_record(
+            self.trace_id,
+            span_id,
+            parent_id,
+            &name,
+            began,
+            &attributes,
+        ));
         let open = Open {
             span_id,
             parent,

@@ -5,16 +5,19 @@ use std::fs::{self, File};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use dad_testing::FakeModel;
 use dhenara::definition::{NodeBuilder, check_file};
+use dhenara::models::Models;
 use dhenara::run::{OriginKey, RunContextBuilder};
 use dhenara::template::{Limits, Template, Value as TemplateValue};
 use dhenara::types::StatusCounts;
 use dhenara::{
     BindContext, Bound, BoundStep, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
-    NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, OnExhausted, RepeatBuilder, RunContext,
-    World, builtin_nodes,
+    NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, ObservabilitySettings, OnExhausted,
+    RepeatBuilder, RunContext, World, builtin_nodes,
 };
 use serde_json::{Map, Value, json};
 
@@ -35,6 +38,14 @@ pub(crate) enum Scenario {
     FileOperations,
     /// Model calls whose answers are made up.
     ModelCalls,
+    /// The same steps, with telemetry.
+    TracedSteps,
+    /// The same steps, with telemetry.
+    TracedListedSteps,
+    /// Calls of a model that a client of this process answers.
+    ClientCalls,
+    /// The same calls, with telemetry.
+    TracedClientCalls,
     /// Steps that a re-run takes over.
     Rerun,
     /// Steps that stand in the journal of a run that is resumed.
@@ -60,6 +71,10 @@ impl FromStr for Scenario {
             "look_ups" => Self::LookUps,
             "file_operations" => Self::FileOperations,
             "model_calls" => Self::ModelCalls,
+            "traced_steps" => Self::TracedSteps,
+            "traced_listed_steps" => Self::TracedListedSteps,
+            "client_calls" => Self::ClientCalls,
+            "traced_client_calls" => Self::TracedClientCalls,
             "rerun" => Self::Rerun,
             "resume" => Self::Resume,
             "long_run" => Self::LongRun,
@@ -97,6 +112,10 @@ impl Scenario {
             Self::LookUps => make_run(project, look_ups(units)?, RUN),
             Self::FileOperations => make_run(project, file_operations(units)?, RUN),
             Self::ModelCalls => make_run(project, model_calls(units)?, RUN),
+            Self::TracedSteps => trace_run(project, steps(units)?),
+            Self::TracedListedSteps => trace_run(project, listed_steps(units)?),
+            Self::ClientCalls => make_run(project, client_calls(units)?, RUN),
+            Self::TracedClientCalls => trace_run(project, client_calls(units)?),
             Self::Rerun => rerun(project, units),
             Self::Resume => resume(project, units),
             Self::Templates => render(units),
@@ -146,6 +165,9 @@ fn context(project: &Path) -> RunContextBuilder {
         .unmasked()
         .origin_key(OriginKey::from_bytes([7; 32]))
         .nodes(builtin_nodes().register::<Nothing>())
+        .resource(Arc::new(Models::offline(FakeModel::by(|_| {
+            "nothing to remark".into()
+        }))))
 }
 
 /// Drives a run to its end on this one thread.
@@ -161,6 +183,17 @@ fn make_run(project: &Path, flow: FlowDefinition, id: &str) -> Outcome<()> {
     drive(|| {
         let context = context(project).run_id(id.parse()?).build()?;
         Ok(FlowRunner::new(flow, context))
+    })?;
+    Ok(())
+}
+
+/// A run with the telemetry that runs of the command have.
+fn trace_run(project: &Path, flow: FlowDefinition) -> Outcome<()> {
+    drive(|| {
+        let context = context(project)
+            .run_id(RUN.parse()?)
+            .observability_settings(ObservabilitySettings::default());
+        Ok(FlowRunner::new(flow, context.build()?))
     })?;
     Ok(())
 }
@@ -258,6 +291,17 @@ fn file_operations(units: usize) -> Outcome<FlowDefinition> {
     let settings = json!({ "base_directory": "$var{project_root}", "operations": operations });
     let node = NodeBuilder::new(NodeType::FILE_OPERATION, settings);
     Ok(FlowBuilder::new().node("files", node).build()?)
+}
+
+fn client_calls(units: usize) -> Outcome<FlowDefinition> {
+    let settings = json!({
+        "models": ["test/fake"],
+        "prompt": "Review pass $var{index} of this change.",
+    });
+    repeat(
+        units,
+        FlowBuilder::new().node("review", NodeBuilder::new(NodeType::AI_MODEL_CALL, settings)),
+    )
 }
 
 fn model_calls(units: usize) -> Outcome<FlowDefinition> {

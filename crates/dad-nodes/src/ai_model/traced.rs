@@ -130,7 +130,10 @@ fn masked(content: Value, redactor: &Redactor) -> Arc<Value> {
 /// A request in the shape of the GenAI conventions.
 fn content(request: &ModelRequest, redactor: &Redactor) -> RequestContent {
     let clean = |value: Value| Clean::redact(value, redactor).into_inner();
-    let system = request.system.iter().map(|instruction| text_part(&instruction.text));
+    let system = request
+        .system
+        .iter()
+        .map(|instruction| text_part(&instruction.text));
     let messages = request.messages.iter().map(message);
     let tools = request.options.tools.iter().map(|tool| {
         json!({

@@ -363,8 +363,7 @@ fn activity(command: &Ready, number: usize, cx: &NodeContext) -> Activity {
     let redactor = cx.redactor();
     let program = command.argv.first().map_or("", String::as_str);
     let program = program.rsplit('/').next().unwrap_or(program);
-    let mut traced = Command::new(redactor.redact(program))
-        .number(u32::try_from(number).unwrap_or(u32::MAX));
+    let mut traced = Command::new(redactor.redact(program)).number(u32::try_from(number).unwrap_or(u32::MAX));
     if cx.wants_content() {
         traced.line = Some(redactor.redact(&command.typed).into());
     }

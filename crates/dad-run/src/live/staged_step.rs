@@ -240,7 +240,9 @@ impl RunDriver {
             effect: *effect,
             session: Some(inner.epoch),
         };
-        let event = EventBody::StepStarted(StepStarted::new(path.clone(), node_type.clone(), *attempt).may_retry(*may_retry));
+        let event = EventBody::StepStarted(
+            StepStarted::new(path.clone(), node_type.clone(), *attempt).may_retry(*may_retry),
+        );
         state.started.insert(path.without_iterations());
         inner.record_in(state, &body, Some(event), false)
     }

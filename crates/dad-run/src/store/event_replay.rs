@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dad_core::{HierarchyPath, NodeType, RetryPolicy, Timestamp};
 use dad_events::{
-    AttemptFailed, ComponentEnded, ComponentStarted, Custom, EventBody, QuestionAnswered, QuestionAsked, RunEnded, RunStarted,
-    StepEnded, StepStarted,
+    AttemptFailed, ComponentEnded, ComponentStarted, Custom, EventBody, QuestionAnswered, QuestionAsked,
+    RunEnded, RunStarted, StepEnded, StepStarted,
 };
 
 use crate::error::RunError;

@@ -67,7 +67,9 @@ impl RunningActivity {
     fn tell_end(&mut self, mut end: ActivityEnd) {
         self.is_ended = true;
         let redactor = self.session.run.secrets().redactor();
-        end.error = end.error.map(|error| Clean::redact(error, &redactor).into_inner());
+        end.error = end
+            .error
+            .map(|error| Clean::redact(error, &redactor).into_inner());
         let driver = &self.session.driver;
         driver.activity_ended(&self.path, self.id, &self.activity, self.began.elapsed(), end);
     }
