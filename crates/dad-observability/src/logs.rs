@@ -19,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::ids::{span_id, trace_id};
 use crate::names;
 use crate::otlp::{LineFile, attribute, nanos, resource, scope};
+use crate::resource::ResourceFacts;
 use crate::settings::LogLevel;
 
 /// The number of log events that are gathered before they are written.
@@ -98,7 +99,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RunLogLayer {
 /// The log events of one run on their way to its file.
 #[derive(Debug)]
 pub(crate) struct RunLogs {
-    service_name: String,
+    facts: Arc<ResourceFacts>,
     run_id: String,
     session: u32,
     least: LogLevel,
@@ -114,9 +115,9 @@ struct State {
 }
 
 impl RunLogs {
-    pub(crate) fn new(run: &RunInfo, service_name: String, least: LogLevel, file: LineFile) -> Self {
+    pub(crate) fn new(run: &RunInfo, facts: Arc<ResourceFacts>, least: LogLevel, file: LineFile) -> Self {
         Self {
-            service_name,
+            facts,
             run_id: run.run_id.to_string(),
             session: run.session,
             least,
@@ -181,7 +182,7 @@ impl RunLogs {
         let log_records = std::mem::take(&mut state.records);
         let request = ExportLogsServiceRequest {
             resource_logs: vec![ResourceLogs {
-                resource: Some(resource(&self.service_name, &self.run_id)),
+                resource: Some(resource(&self.facts)),
                 scope_logs: vec![ScopeLogs {
                     scope: Some(scope()),
                     log_records,

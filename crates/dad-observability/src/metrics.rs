@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 
 use crate::names;
 use crate::otlp::{attribute, nanos, resource, scope};
+use crate::resource::ResourceFacts;
 
 /// Upper bounds of the duration histogram, in seconds: from a step that does nothing to one that builds for an hour.
 const BOUNDS: &[f64] = &[
@@ -28,8 +29,7 @@ type Attributes = Vec<(&'static str, String)>;
 /// Adds up instruments from the events of one run. Their number follows the node types and statuses, not the steps.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    run: Arc<RunInfo>,
-    service_name: String,
+    facts: Arc<ResourceFacts>,
     began: Timestamp,
     ended: Timestamp,
     counters: BTreeMap<(&'static str, Attributes), f64>,
@@ -44,11 +44,10 @@ struct Durations {
 }
 
 impl Metrics {
-    pub(crate) fn new(run: Arc<RunInfo>, service_name: String) -> Self {
+    pub(crate) fn new(facts: Arc<ResourceFacts>) -> Self {
         let now = Timestamp::UNIX_EPOCH;
         Self {
-            run,
-            service_name,
+            facts,
             began: now,
             ended: now,
             counters: BTreeMap::new(),
@@ -127,7 +126,7 @@ impl Metrics {
         metrics.extend(self.histogram());
         ExportMetricsServiceRequest {
             resource_metrics: vec![ResourceMetrics {
-                resource: Some(resource(&self.service_name, self.run.run_id.as_str())),
+                resource: Some(resource(&self.facts)),
                 scope_metrics: vec![ScopeMetrics {
                     scope: Some(scope()),
                     metrics,

@@ -8,10 +8,12 @@ use dad_events::{Event, RunInfo, RunObserver};
 use parking_lot::Mutex;
 use tracing::Dispatch;
 
+use crate::exporters::Exporters;
 use crate::logs::{RunLogLayer, RunLogs};
 use crate::metrics::Metrics;
 use crate::names::{LOGS_FILE, METRICS_FILE, TRACE_FILE};
 use crate::otlp::LineFile;
+use crate::resource::ResourceFacts;
 use crate::settings::ObservabilitySettings;
 use crate::traces::Traces;
 
@@ -22,6 +24,7 @@ pub struct FileTelemetry {
     /// The log layer of the subscriber that was in force where the settings were given, if it has one.
     given: Option<RunLogLayer>,
     state: Mutex<State>,
+    exporters: Exporters,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +46,16 @@ impl FileTelemetry {
             settings,
             given: layer_in_force(),
             state: Mutex::default(),
+            exporters: Exporters::default(),
         }
+    }
+
+    /// The same with a function that prints a line of the [console exporter](crate::ExporterType::Console), which gets one line
+    /// without control characters. By default it is written to standard error.
+    #[must_use]
+    pub fn console(mut self, print: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.exporters.print_with(print);
+        self
     }
 
     fn state(&self) -> parking_lot::MutexGuard<'_, State> {
@@ -104,7 +116,6 @@ impl RunObserver for FileTelemetry {
 
     async fn start(&self, run: &Arc<RunInfo>) {
         let ObservabilitySettings {
-            service_name,
             enable_tracing,
             enable_metrics,
             enable_logging,
@@ -112,24 +123,27 @@ impl RunObserver for FileTelemetry {
         } = &self.settings;
         let mut state = self.state();
         state.run_id = run.run_id.to_string();
+        let facts = Arc::new(ResourceFacts::new(&self.settings, run.run_id.as_str()));
         if *enable_tracing {
             let file = state.open(&run.trace_dir, TRACE_FILE);
-            state.traces = file.map(|file| (Traces::new(Arc::clone(run), service_name.clone()), file));
+            state.traces = file.map(|file| (Traces::new(Arc::clone(run), Arc::clone(&facts)), file));
         }
         if *enable_metrics {
             let file = state.open(&run.trace_dir, METRICS_FILE);
-            state.metrics = file.map(|file| (Metrics::new(Arc::clone(run), service_name.clone()), file));
+            state.metrics = file.map(|file| (Metrics::new(Arc::clone(&facts)), file));
         }
         if *enable_logging && let Some(file) = state.open(&run.trace_dir, LOGS_FILE) {
             let logs = Arc::new(RunLogs::new(
                 run,
-                service_name.clone(),
+                Arc::clone(&facts),
                 self.settings.root_log_level,
                 file,
             ));
             state.logs = Some(logs);
             state.route(self.given.as_ref());
         }
+        let trouble = self.exporters.start(&self.settings, run);
+        state.warnings.extend(trouble);
     }
 
     async fn observe(&self, events: &[Arc<Event>]) {
@@ -146,9 +160,19 @@ impl RunObserver for FileTelemetry {
         state.write_traces();
         let trouble = state.logs.as_ref().and_then(|logs| logs.flush());
         state.warnings.extend(trouble);
+        self.exporters.wake();
     }
 
     async fn finish(&self) -> Vec<String> {
+        let mut warnings = self.written();
+        warnings.extend(self.exporters.finish().await);
+        warnings
+    }
+}
+
+impl FileTelemetry {
+    /// Writes what is left, and returns what went wrong.
+    fn written(&self) -> Vec<String> {
         let mut state = self.state();
         if let Some(layer) = state.layer.take() {
             layer.remove(&state.run_id);

@@ -16,12 +16,13 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use crate::ids::{span_id, trace_id};
 use crate::names;
 use crate::otlp::{attribute, nanos, resource, scope};
+use crate::resource::ResourceFacts;
 
 /// Makes spans from the events of one run.
 #[derive(Debug)]
 pub(crate) struct Traces {
     run: Arc<RunInfo>,
-    service_name: String,
+    facts: Arc<ResourceFacts>,
     began: Option<Timestamp>,
     /// Steps and components that have begun: as many as are open, not as many as there are.
     open: HashMap<HierarchyPath, Open>,
@@ -46,10 +47,10 @@ struct Ended<'a> {
 }
 
 impl Traces {
-    pub(crate) fn new(run: Arc<RunInfo>, service_name: String) -> Self {
+    pub(crate) fn new(run: Arc<RunInfo>, facts: Arc<ResourceFacts>) -> Self {
         Self {
             run,
-            service_name,
+            facts,
             began: None,
             open: HashMap::new(),
             done: Vec::new(),
@@ -202,7 +203,7 @@ impl Traces {
         let spans = std::mem::take(&mut self.done);
         Some(ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans {
-                resource: Some(resource(&self.service_name, self.run.run_id.as_str())),
+                resource: Some(resource(&self.facts)),
                 scope_spans: vec![ScopeSpans {
                     scope: Some(scope()),
                     spans,

@@ -90,7 +90,7 @@ fn rerun(app: &App, run: &str, options: &RerunOptions) -> Result<u8, CommandErro
     let invocation = Invocation::new(&options.place, project.root());
     drive(
         context,
-        project.settings(),
+        &project,
         options.json,
         &invocation,
         |context| Runner::new(definition, context),

@@ -126,7 +126,7 @@ impl Resumption {
         let invocation = Invocation::new(&options.place, project.root());
         drive(
             context,
-            project.settings(),
+            &project,
             options.json,
             &invocation,
             |context| Runner::resume(definition, context, run_dir),

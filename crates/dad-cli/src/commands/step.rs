@@ -64,7 +64,7 @@ impl Execute for StepArgs {
         let invocation = Invocation::new(&options.place, project.root());
         drive(
             context,
-            project.settings(),
+            &project,
             options.json,
             &invocation,
             |context| Runner::new(definition, context),
