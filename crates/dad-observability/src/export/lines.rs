@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use dad_fs::Dir;
+use dad_fs::{Dir, optional};
 
 use crate::names::{LOGS_FILE, METRICS_FILE, TRACE_FILE};
 use crate::settings::Signal;
@@ -42,8 +42,9 @@ impl Lines {
     /// # Errors
     /// If the file cannot be read, or is shorter than that.
     pub(super) fn open(trace_dir: &Path, signal: Signal, at: u64) -> io::Result<Option<Self>> {
-        let opened = Dir::open(trace_dir).and_then(|dir| dir.open_regular(file_of(signal)));
-        let Some((mut file, len)) = opened.map_err(|error| error.source)? else {
+        let dir = optional(Dir::open(trace_dir)).map_err(|error| error.source)?;
+        let opened = dir.map(|dir| dir.open_regular(file_of(signal))).transpose();
+        let Some((mut file, len)) = opened.map_err(|error| error.source)?.flatten() else {
             return Ok(None);
         };
         if at > len {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dad_fs::{Dir, Durability, FsError};
+use dad_fs::{Dir, Durability, FsError, optional};
 use serde::{Deserialize, Serialize};
 
 use super::lines::file_of;
@@ -53,7 +53,9 @@ impl Stored {
 
 /// The offset up to which a destination has a signal.
 pub(super) fn acknowledged(trace_dir: &Path, destination: &str, signal: Signal) -> Result<u64, String> {
-    let dir = open(trace_dir)?;
+    let Some(dir) = optional(Dir::open(trace_dir)).map_err(|error| described(&error))? else {
+        return Ok(0);
+    };
     let stored = Stored::read(&dir)?;
     let offsets = stored.destinations.get(destination);
     Ok(offsets

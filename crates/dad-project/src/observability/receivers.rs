@@ -1,11 +1,16 @@
 //! What a project writes about its runs, and where it sends that.
 
-use dad_observability::{ExporterType, ObservabilitySettings, OtlpProtocol, Pusher, Signal};
+use dad_observability::{ExporterType, ObservabilitySettings, OtlpProtocol, PushReport, Pusher, Signal};
+use dad_run::{RunEntry, layout};
+use futures_util::{StreamExt, stream};
 
 use super::resolve::{Resolved, Resolver};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::settings::Setting;
+
+/// The runs that are sent at once.
+const AT_ONCE: usize = 4;
 
 /// A receiver that a caller names in the place of that of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +72,24 @@ impl Project {
             reason: error.to_string(),
             hint: None,
         })
+    }
+
+    /// Sends the signals of runs, several at a time, and calls `done` with each when it is through. A run that a process drives
+    /// is sent up to what is written.
+    pub async fn push_traces(
+        &self,
+        pusher: &Pusher,
+        runs: Vec<RunEntry>,
+        mut done: impl FnMut(&RunEntry, PushReport),
+    ) {
+        let pushes = runs.into_iter().map(|run| async move {
+            let report = pusher.push(&run.dir.join(layout::DOT_TRACE)).await;
+            (run, report)
+        });
+        let mut pushes = stream::iter(pushes).buffered(AT_ONCE);
+        while let Some((run, report)) = pushes.next().await {
+            done(&run, report);
+        }
     }
 
     /// The settings of observability with their origins.
