@@ -96,7 +96,11 @@ mod without {
     pub(crate) struct Exporters;
 
     impl Exporters {
-        #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "the other form needs them")]
+        #[expect(
+            clippy::unused_self,
+            clippy::needless_pass_by_value,
+            reason = "the other form needs them"
+        )]
         pub(crate) fn print_with(&mut self, _: impl Fn(&str) + Send + Sync + 'static) {}
 
         /// Returns that nothing is exported, if something was to be.
@@ -114,7 +118,11 @@ mod without {
         #[expect(clippy::unused_self, reason = "the other form needs it")]
         pub(crate) fn wake(&self) {}
 
-        #[expect(clippy::unused_self, clippy::unused_async, reason = "the other form needs them")]
+        #[expect(
+            clippy::unused_self,
+            clippy::unused_async,
+            reason = "the other form needs them"
+        )]
         pub(crate) async fn finish(&self) -> Vec<String> {
             Vec::new()
         }

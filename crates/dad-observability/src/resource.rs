@@ -36,7 +36,10 @@ impl ResourceFacts {
             ("process.runtime.name", Some("rust".to_owned())),
             ("telemetry.sdk.name", Some("dhenara".to_owned())),
             ("telemetry.sdk.language", Some("rust".to_owned())),
-            ("telemetry.sdk.version", Some(env!("CARGO_PKG_VERSION").to_owned())),
+            (
+                "telemetry.sdk.version",
+                Some(env!("CARGO_PKG_VERSION").to_owned()),
+            ),
         ];
         let found = found
             .into_iter()

@@ -296,11 +296,7 @@ impl OtlpHeaders {
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for OtlpHeaders {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         let headers = headers.into_iter();
-        Self(
-            headers
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(headers.map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 

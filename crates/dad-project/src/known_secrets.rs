@@ -36,7 +36,9 @@ pub(crate) fn known_secrets(project_root: &Path, config: &Config, variables: &Va
             parts.for_each(|part| add(part, &secrets));
         }
     }
-    header_secrets(variables).iter().for_each(|value| add(value, &secrets));
+    header_secrets(variables)
+        .iter()
+        .for_each(|value| add(value, &secrets));
     secrets
 }
 

@@ -41,7 +41,11 @@ fn span(span: &Value) -> String {
     let took = took.map(format_duration).unwrap_or_default();
     let name = span["name"].as_str().unwrap_or_default();
     let problem = span["status"]["message"].as_str();
-    let parts = [Some(format!("span {name} {took}")), in_step(span), problem.map(str::to_owned)];
+    let parts = [
+        Some(format!("span {name} {took}")),
+        in_step(span),
+        problem.map(str::to_owned),
+    ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
@@ -56,7 +60,9 @@ fn metric(metric: &Value) -> String {
     let name = metric["name"].as_str().unwrap_or_default();
     let unit = metric["unit"].as_str().unwrap_or_default();
     let kinds = ["sum", "gauge", "histogram", "exponentialHistogram", "summary"];
-    let points = kinds.iter().filter_map(|kind| metric[*kind]["dataPoints"].as_array());
+    let points = kinds
+        .iter()
+        .filter_map(|kind| metric[*kind]["dataPoints"].as_array());
     let values: Vec<String> = points.flatten().map(point).collect();
     format!("metric {name} {} {unit}", values.join(", "))
         .trim_end()
@@ -69,9 +75,7 @@ fn point(point: &Value) -> String {
         .into_iter()
         .find_map(|field| plain(&point[field]));
     let attributes = point["attributes"].as_array().into_iter().flatten();
-    let attributes: Vec<String> = attributes
-        .map(|attribute| text(&attribute["value"]))
-        .collect();
+    let attributes: Vec<String> = attributes.map(|attribute| text(&attribute["value"])).collect();
     let number = number.unwrap_or_default();
     if attributes.is_empty() {
         number

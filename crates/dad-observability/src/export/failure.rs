@@ -19,7 +19,9 @@ pub enum ExportError {
         reason: EndpointError,
     },
     /// A header that no request can have.
-    #[error("the header `{name}` of {signal} cannot be sent: its name or its value has a character that no header may have")]
+    #[error(
+        "the header `{name}` of {signal} cannot be sent: its name or its value has a character that no header may have"
+    )]
     Header {
         /// The signal.
         signal: Signal,
@@ -35,7 +37,11 @@ pub enum ExportError {
         reason: String,
     },
     /// A protocol that this program was built without.
-    #[error("this program was built without `{protocol}`: use `{}` or `{}`", OtlpProtocol::HttpProtobuf, OtlpProtocol::HttpJson)]
+    #[error(
+        "this program was built without `{protocol}`: use `{}` or `{}`",
+        OtlpProtocol::HttpProtobuf,
+        OtlpProtocol::HttpJson
+    )]
     Protocol {
         /// The protocol.
         protocol: OtlpProtocol,
@@ -54,10 +60,7 @@ pub enum ExportError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The receiver cannot be reached, or asks for the same request again later.
-    Later {
-        reason: String,
-        after: Option<Duration>,
-    },
+    Later { reason: String, after: Option<Duration> },
     /// The message is longer than the receiver takes.
     TooLong { reason: String },
     /// The receiver refuses these records: it would refuse them again.

@@ -188,11 +188,7 @@ mod tests {
                 value: retry.encode_to_vec(),
             }],
         };
-        let busy = Status::with_details(
-            Code::ResourceExhausted,
-            "busy",
-            details.encode_to_vec().into(),
-        );
+        let busy = Status::with_details(Code::ResourceExhausted, "busy", details.encode_to_vec().into());
         assert_eq!(
             refused(&busy),
             Failure::Later {

@@ -59,11 +59,7 @@ impl Http {
         builder.build().map(Self).map_err(|error| wrong(&error))
     }
 
-    pub(super) async fn send(
-        &self,
-        destination: &Destination,
-        message: &[u8],
-    ) -> Result<Accepted, Failure> {
+    pub(super) async fn send(&self, destination: &Destination, message: &[u8]) -> Result<Accepted, Failure> {
         let is_json = destination.protocol == OtlpProtocol::HttpJson;
         let content_type = if is_json {
             "application/json"
@@ -121,7 +117,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+    Some(
+        at.duration_since(std::time::SystemTime::now())
+            .unwrap_or_default(),
+    )
 }
 
 /// The beginning of the body, which ends with the time limit of the request.

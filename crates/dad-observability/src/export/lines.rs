@@ -81,10 +81,7 @@ impl Lines {
         lines.truncate(end);
         self.at += end as u64;
         self.file.seek(SeekFrom::Start(self.at))?;
-        Ok(Some(Batch {
-            lines,
-            end: self.at,
-        }))
+        Ok(Some(Batch { lines, end: self.at }))
     }
 }
 
@@ -114,11 +111,7 @@ mod tests {
             Some(("a line that is longer than a piece\n".to_owned(), 43))
         );
         assert_eq!(next(), None);
-        assert!(
-            Lines::open(scratch.path(), Signal::Logs, 0)
-                .unwrap()
-                .is_none()
-        );
+        assert!(Lines::open(scratch.path(), Signal::Logs, 0).unwrap().is_none());
         let behind = Lines::open(scratch.path(), Signal::Traces, 1000).unwrap_err();
         assert!(behind.to_string().contains("`--again`"), "{behind}");
     }

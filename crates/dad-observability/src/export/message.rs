@@ -15,7 +15,7 @@ use crate::settings::{OtlpProtocol, Signal};
 /// The length of a message at most, in bytes: receivers of gRPC take 4 MiB unless they are configured otherwise.
 pub(super) const LONGEST: usize = 4_000_000;
 
-/// A limit below which no message is divided further: a receiver that takes no more takes nothing.
+/// A limit below which no record is cut: a receiver that takes no more takes nothing.
 pub(super) const SHORTEST: usize = 4096;
 
 /// The attribute of a record whose values were shortened.
@@ -84,16 +84,15 @@ impl Records {
     /// The records, for those who show them.
     pub(super) fn each(&self) -> impl Iterator<Item = &Value> {
         let [_, scopes, records] = levels(self.signal);
-        let scopes = self.resources.iter().flat_map(move |resource| items(resource, scopes));
+        let scopes = self
+            .resources
+            .iter()
+            .flat_map(move |resource| items(resource, scopes));
         scopes.flat_map(move |scope| items(scope, records))
     }
 
     /// Messages of at most `longest` bytes. A record that is longer by itself is shortened.
-    pub(super) fn messages(
-        self,
-        protocol: OtlpProtocol,
-        longest: usize,
-    ) -> (Vec<Message>, Vec<Unfit>) {
+    pub(super) fn messages(self, protocol: OtlpProtocol, longest: usize) -> (Vec<Message>, Vec<Unfit>) {
         let (mut messages, mut unfit) = (Vec::new(), Vec::new());
         let mut waiting = vec![self];
         while let Some(records) = waiting.pop() {
@@ -133,12 +132,12 @@ impl Records {
             return serde_json::to_vec(&request).map_err(wrong);
         }
         match self.signal {
-            Signal::Traces => self.typed().map(|resource_spans| {
-                ExportTraceServiceRequest { resource_spans }.encode_to_vec()
-            }),
-            Signal::Metrics => self.typed().map(|resource_metrics| {
-                ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
-            }),
+            Signal::Traces => self
+                .typed()
+                .map(|resource_spans| ExportTraceServiceRequest { resource_spans }.encode_to_vec()),
+            Signal::Metrics => self
+                .typed()
+                .map(|resource_metrics| ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()),
             Signal::Logs => self
                 .typed()
                 .map(|resource_logs| ExportLogsServiceRequest { resource_logs }.encode_to_vec()),
@@ -175,10 +174,7 @@ impl Records {
                 mark(record, self.signal);
             }
             if let Some(bytes) = self.encode(protocol).ok().filter(|bytes| bytes.len() <= longest) {
-                return Some(Message {
-                    bytes,
-                    records: self,
-                });
+                return Some(Message { bytes, records: self });
             }
             limit /= 2;
         }
@@ -192,9 +188,17 @@ impl Message {
         self.records.count()
     }
 
-    /// Its records, to be sent in shorter messages.
-    pub(super) fn into_records(self) -> Records {
-        self.records
+    /// Shorter messages of its records: each with half of them, or one with the values of its only record cut.
+    pub(super) fn divided(self, protocol: OtlpProtocol) -> (Vec<Self>, Vec<Unfit>) {
+        if self.count() < 2 {
+            return self.records.messages(protocol, self.bytes.len() / 2);
+        }
+        let (first, second) = self.records.halves();
+        let (mut messages, mut unfit) = first.messages(protocol, LONGEST);
+        let (more, more_unfit) = second.messages(protocol, LONGEST);
+        messages.extend(more);
+        unfit.extend(more_unfit);
+        (messages, unfit)
     }
 }
 

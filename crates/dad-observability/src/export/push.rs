@@ -128,10 +128,7 @@ impl Pusher {
     /// The same that sends everything from the beginning, also what was acknowledged.
     #[must_use]
     pub fn again(self) -> Self {
-        Self {
-            again: true,
-            ..self
-        }
+        Self { again: true, ..self }
     }
 
     /// The same that makes one attempt: its caller decides when to try again.
@@ -205,9 +202,9 @@ impl Pusher {
             if prepared.unreadable > 0 {
                 let lines = prepared.unreadable;
                 let file = file_of(signal);
-                report
-                    .warnings
-                    .push(format!("{lines} lines of `{file}` are no OTLP, and were left out"));
+                report.warnings.push(format!(
+                    "{lines} lines of `{file}` are no OTLP, and were left out"
+                ));
             }
             self.note(report, prepared.unfit);
             for message in prepared.messages {
@@ -242,10 +239,8 @@ impl Pusher {
                         );
                     }
                 }
-                Err(Failure::TooLong { .. }) if message.bytes.len() / 2 >= SHORTEST => {
-                    let limit = message.bytes.len() / 2;
-                    let protocol = route.destination.protocol;
-                    let (parts, unfit) = message.into_records().messages(protocol, limit);
+                Err(Failure::TooLong { .. }) if records > 1 || message.bytes.len() / 2 >= SHORTEST => {
+                    let (parts, unfit) = message.divided(route.destination.protocol);
                     waiting.extend(parts.into_iter().rev());
                     self.note(report, unfit);
                 }

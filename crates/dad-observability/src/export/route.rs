@@ -33,9 +33,8 @@ impl Destination {
     pub(super) fn new(settings: &ObservabilitySettings, signal: Signal) -> Result<Self, ExportError> {
         let own = settings.otlp_signal(signal);
         let protocol = own.protocol.unwrap_or(settings.otlp_protocol);
-        let parsed = |text: &str| {
-            Endpoint::parse(text).map_err(|reason| ExportError::Endpoint { signal, reason })
-        };
+        let parsed =
+            |text: &str| Endpoint::parse(text).map_err(|reason| ExportError::Endpoint { signal, reason });
         let default = match protocol {
             OtlpProtocol::Grpc => "http://localhost:4317",
             _ => "http://localhost:4318",
@@ -105,9 +104,7 @@ impl Route {
     pub(super) fn new(settings: &ObservabilitySettings, signal: Signal) -> Result<Self, ExportError> {
         let destination = Destination::new(settings, signal)?;
         let transport = match destination.protocol {
-            OtlpProtocol::HttpProtobuf | OtlpProtocol::HttpJson => {
-                Transport::Http(Http::new(&destination)?)
-            }
+            OtlpProtocol::HttpProtobuf | OtlpProtocol::HttpJson => Transport::Http(Http::new(&destination)?),
             #[cfg(feature = "grpc")]
             OtlpProtocol::Grpc => Transport::Grpc(super::grpc::Grpc::new(&destination)?),
             #[cfg(not(feature = "grpc"))]

@@ -67,7 +67,8 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
     let duration = seconds.map(|seconds| {
         let duration = Duration::try_from_secs_f64(seconds).ok();
         let duration = duration.filter(|duration| !duration.is_zero());
-        duration.ok_or_else(|| D::Error::custom(format!("`timeout` is {seconds}: it must be above 0 seconds")))
+        duration
+            .ok_or_else(|| D::Error::custom(format!("`timeout` is {seconds}: it must be above 0 seconds")))
     });
     duration.transpose()
 }

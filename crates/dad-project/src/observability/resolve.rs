@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::config::Observability;
 use super::variables::{
-    self, CERTIFICATE, COMPRESSION, DISABLED, ENDPOINT, HEADER, Key, PROTOCOL, RESOURCE, SERVICE_NAME, TIMEOUT,
+    self, CERTIFICATE, COMPRESSION, DISABLED, ENDPOINT, HEADER, Key, PROTOCOL, RESOURCE, SERVICE_NAME,
+    TIMEOUT,
 };
 use crate::config::FILE;
 use crate::error::ProjectError;
@@ -208,6 +209,14 @@ impl<'a> Resolver<'a> {
         if !exports {
             return Ok(());
         }
+        if let Some(found) = &endpoint
+            && let Err(reason) = Endpoint::parse(&found.value)
+        {
+            return Err(wrong(
+                found.origin.to_string(),
+                format!("the endpoint of {signal}: {reason}"),
+            ));
+        }
         let certificate = self.first(&CERTIFICATE, signal)?;
         let mut own = OtlpSignal::default();
         own.headers = Some(self.headers(signal, endpoint.as_ref(), certificate.as_ref())?);
@@ -326,8 +335,8 @@ impl<'a> Resolver<'a> {
             };
             headers.insert(name.clone(), value);
         }
-        let is_placed_by_project = endpoint.is_some_and(Found::is_of_project)
-            || certificate.is_some_and(Found::is_of_project);
+        let is_placed_by_project =
+            endpoint.is_some_and(Found::is_of_project) || certificate.is_some_and(Found::is_of_project);
         if let (true, Some(name)) = (is_placed_by_project, of_user.first()) {
             let endpoint = endpoint.map_or("http://localhost:4318", |found| found.value.as_str());
             self.check_allowed(endpoint, name)?;
@@ -337,17 +346,16 @@ impl<'a> Resolver<'a> {
 
     /// Refuses to send a value of the user's to a server that a file of the project names.
     fn check_allowed(&self, endpoint: &str, name: &str) -> Result<(), ProjectError> {
-        // What is no address is refused where the receiver is made.
-        let Ok(endpoint) = Endpoint::parse(endpoint) else {
-            return Ok(());
-        };
+        let endpoint = Endpoint::parse(endpoint).map_err(|reason| wrong(FILE, reason.to_string()))?;
         let mut allowed = self.project.user().allowed_keys().iter();
         if allowed.any(|entry| entry == name || endpoint.is_named_by(entry)) {
             return Ok(());
         }
         Err(ProjectError::Observability {
             place: FILE.to_owned(),
-            reason: format!("`{name}` of yours would be sent to `{endpoint}`, which a file of the project names"),
+            reason: format!(
+                "`{name}` of yours would be sent to `{endpoint}`, which a file of the project names"
+            ),
             hint: Some(
                 "if you trust that server, add its host to `allow_key` in your own `config.yaml`, or set \
                  OTEL_EXPORTER_OTLP_ENDPOINT"

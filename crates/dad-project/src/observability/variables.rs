@@ -108,7 +108,9 @@ pub(super) const TIMEOUT: Key<Duration> = Key {
     ],
     read: |text| match text.parse() {
         Ok(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
-        _ => Err(format!("expected a number of milliseconds above 0, found `{text}`")),
+        _ => Err(format!(
+            "expected a number of milliseconds above 0, found `{text}`"
+        )),
     },
     of: |config| config.timeout,
     show: |timeout| json!(timeout.as_secs_f64()),
@@ -167,7 +169,10 @@ pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
     let pairs = text.split(',').filter(|pair| !pair.trim().is_empty());
     let read = pairs.enumerate().map(|(index, pair)| {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
-            format!("expected pairs such as `name=value,other=value`, and part {} has no `=`", index + 1)
+            format!(
+                "expected pairs such as `name=value,other=value`, and part {} has no `=`",
+                index + 1
+            )
         })?;
         let decode = |text: &str| percent_decode_str(text.trim()).decode_utf8_lossy().into_owned();
         Ok((decode(name), decode(value)))
@@ -177,7 +182,9 @@ pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
 
 /// The secrets in the headers of the environment: each value, and what stands behind a word such as `Bearer`.
 pub(crate) fn header_secrets(variables: &Variables) -> Vec<String> {
-    let texts = HEADERS.iter().filter_map(|name| text(variables, name).ok().flatten());
+    let texts = HEADERS
+        .iter()
+        .filter_map(|name| text(variables, name).ok().flatten());
     let values = texts.flat_map(|text| pairs(&text).unwrap_or_default().into_values());
     values
         .flat_map(|value| {

@@ -154,7 +154,9 @@ impl PushArgs {
         let untried = pushed.iter().filter(|(_, report)| !is_tried(report)).count();
         if untried > 0 {
             let untried = count(untried as u64, "run");
-            print_line(&format!("{untried} not tried, because the receiver cannot be reached"));
+            print_line(&format!(
+                "{untried} not tried, because the receiver cannot be reached"
+            ));
         }
         let mut line = format!(
             "sent {} of {}",
