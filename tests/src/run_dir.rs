@@ -132,6 +132,7 @@ fn kind(file: &str) -> Option<Kind> {
         [".run", "values", _] => Some(Kind::Stored),
         [".run", "stage" | "attempts", _, rest @ ..] => step_file(rest),
         [".trace", "dad_metadata.json"] => Some(Kind::Document("dad_metadata")),
+        [".trace", "export.json"] => Some(Kind::Document("export")),
         [".trace", "trace.jsonl"] => Some(Kind::Lines("trace")),
         [".trace", "metrics.jsonl"] => Some(Kind::Lines("metrics")),
         [".trace", "logs.jsonl"] => Some(Kind::Lines("logs")),

@@ -44,13 +44,11 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["dad-definition"],
     ),
     (
-        &["opentelemetry*", "tracing-opentelemetry"],
+        &["opentelemetry*", "prost", "tonic*", "tracing-opentelemetry"],
         &["dad-observability"],
     ),
-    (
-        &["reqwest", "rustls*", "hyper*", "sse-stream", "ureq"],
-        &["dad-models"],
-    ),
+    (&["hyper*", "sse-stream", "ureq"], &["dad-models"]),
+    (&["reqwest", "rustls*"], &["dad-models", "dad-observability"]),
     (&["tree-sitter*", "ignore", "gix*"], &["dad-nodes"]),
     (&["globset"], &["dad-definition"]),
     (

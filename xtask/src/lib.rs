@@ -26,6 +26,7 @@ pub mod packages;
 pub mod process;
 pub mod profile;
 mod python;
+pub mod receivers;
 pub mod reference;
 pub mod release;
 pub mod start_rust;

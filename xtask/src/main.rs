@@ -9,7 +9,8 @@ use std::env;
 use std::process::ExitCode;
 
 use xtask::{
-    api, bench, book, ci, clients, layers, models, packages, profile, reference, release, third_party, tidy,
+    api, bench, book, ci, clients, layers, models, packages, profile, receivers, reference, release,
+    third_party, tidy,
 };
 
 const HELP: &str = "\
@@ -21,6 +22,7 @@ Developer tasks. Usage: cargo xtask TASK
                    --update           writes it down
   clients          the official clients of the providers against the strict servers of the tests
                    --record           writes down the requests that they send
+  receivers        the exporters at receivers that others wrote (rotel, opentelemetry-proto), from a virtual environment below target/
   third-party      our client at servers that others wrote (litellm, llmock), from a virtual environment below target/
   layers           which crate may depend on which, and which file of a crate may import from which
   tidy             the house rules that no other tool knows
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         ["ci", options @ ..] => ci::run(options),
         ["clients", options @ ..] => clients::run(options),
         ["third-party"] => third_party::run(),
+        ["receivers"] => receivers::run(),
         ["api", options @ ..] => api::run(options),
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),

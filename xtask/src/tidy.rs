@@ -62,6 +62,7 @@ const MACHINE_PATHS: &[&str] = &[
 /// log events to show three, and those that pass it on to children, or find what git, as their child, would find by it.
 pub const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-project/src/user.rs",
+    "crates/dad-project/src/observability/variables.rs",
     "crates/dad-cli/src/logging.rs",
     "crates/dad-terminal/src/screen.rs",
     "crates/dad-terminal/src/prompt/editor.rs",

@@ -53,6 +53,7 @@ use crate::commands::runs::watch::WatchArgs;
 use crate::commands::runs::why::WhyArgs;
 use crate::commands::schema::SchemaArgs;
 use crate::commands::step::StepArgs;
+use crate::commands::trace::push::PushArgs;
 use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
 use crate::commands::wait::WaitArgs;
@@ -105,6 +106,9 @@ enum Command {
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Take the traces of runs elsewhere.
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Look at the models there are, and try them.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -165,6 +169,11 @@ enum RunsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum TraceCommand {
+    Push(PushArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     Show(ShowConfigArgs),
 }
@@ -217,6 +226,7 @@ impl Command {
             Self::Runs(RunsCommand::Graph(arguments)) => arguments,
             Self::Runs(RunsCommand::Export(arguments)) => arguments,
             Self::Runs(RunsCommand::Import(arguments)) => arguments,
+            Self::Trace(TraceCommand::Push(arguments)) => arguments,
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,

@@ -8,6 +8,13 @@
 //! crate, if the application installs [`layer()`]: the layer routes each event to the run whose step it happened in, by
 //! a table of its own.
 //!
+//! Exporters read those files: [`Pusher`] and, while a run is driven, tasks beside it give the records to a receiver of
+//! OTLP. The files are their queue, so no record waits in memory and none is lost.
+//!
+//! # Features
+//! - `otlp`: the exporters, with OTLP over HTTP.
+//! - `grpc`: OTLP over gRPC too.
+//!
 //! ```
 //! use dad_observability::ObservabilitySettings;
 //! use tracing_subscriber::prelude::*;
@@ -19,6 +26,9 @@
 
 mod attributes;
 mod content;
+#[cfg(feature = "otlp")]
+mod export;
+mod exporters;
 pub mod genai;
 mod ids;
 mod interrupted;
@@ -29,11 +39,17 @@ pub mod names;
 mod observer;
 mod open_spans;
 mod otlp;
+mod resource;
 mod settings;
 mod traces;
 
 pub use content::CaptureContent;
+#[cfg(feature = "otlp")]
+pub use export::{Endpoint, EndpointError, ExportError, PushReport, Pusher, SignalReport};
 pub use logs::{RunLogLayer, layer};
 pub use observer::FileTelemetry;
 pub use open_spans::SpanType;
-pub use settings::{ExporterType, LogLevel, ObservabilitySettings};
+pub use settings::{
+    ExporterType, Exporters, LogLevel, ObservabilitySettings, OtlpCompression, OtlpHeaders, OtlpProtocol,
+    OtlpSignal, Signal,
+};

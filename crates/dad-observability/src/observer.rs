@@ -12,12 +12,14 @@ use parking_lot::Mutex;
 use tracing::Dispatch;
 
 use crate::content::{Capture, CaptureContent};
+use crate::exporters::Exporters;
 use crate::interrupted;
 use crate::life::Life;
 use crate::logs::{RunLogLayer, RunLogs};
 use crate::metrics::Metrics;
 use crate::names::{LOGS_FILE, METRICS_FILE, TRACE_FILE};
 use crate::otlp::{LineFile, resource};
+use crate::resource::ResourceFacts;
 use crate::settings::ObservabilitySettings;
 use crate::traces::{self, Traces};
 
@@ -28,6 +30,7 @@ pub struct FileTelemetry {
     /// The log layer of the subscriber that was in force where the settings were given, if it has one.
     given: Option<RunLogLayer>,
     state: Mutex<State>,
+    exporters: Exporters,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +56,16 @@ impl FileTelemetry {
             settings,
             given: layer_in_force(),
             state: Mutex::default(),
+            exporters: Exporters::default(),
         }
+    }
+
+    /// The same with a function that prints a line of the [console exporter](crate::ExporterType::Console), which gets one line
+    /// without control characters. By default it is written to standard error.
+    #[must_use]
+    pub fn console(mut self, print: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.exporters.print_with(print);
+        self
     }
 
     fn state(&self) -> parking_lot::MutexGuard<'_, State> {
@@ -211,7 +223,7 @@ impl RunObserver for FileTelemetry {
         let settings = &self.settings;
         let mut state = self.state();
         state.run_id = run.run_id.to_string();
-        state.resource = Arc::new(resource(&settings.service_name, run.run_id.as_str()));
+        state.resource = Arc::new(resource(&ResourceFacts::new(settings, run.run_id.as_str())));
         if settings.enable_tracing {
             let capture = Capture::new(settings.capture_content, settings.content_limit);
             let file = state.open(&run.trace_dir, TRACE_FILE);
@@ -233,15 +245,27 @@ impl RunObserver for FileTelemetry {
             state.logs = Some((Life::new(Arc::clone(run)), logs));
             state.route(self.given.as_ref());
         }
+        let trouble = self.exporters.start(settings, run);
+        state.warnings.extend(trouble);
     }
 
     async fn observe(&self, events: &[Arc<Event>]) {
         let mut state = self.state();
         state.route(self.given.as_ref());
         state.observe(events);
+        self.exporters.wake();
     }
 
     async fn finish(&self) -> Vec<String> {
+        let mut warnings = self.close();
+        warnings.extend(self.exporters.finish().await);
+        warnings
+    }
+}
+
+impl FileTelemetry {
+    /// Writes what is left, and returns what went wrong.
+    fn close(&self) -> Vec<String> {
         let mut state = self.state();
         if let Some(layer) = state.layer.take() {
             layer.remove(&state.run_id);

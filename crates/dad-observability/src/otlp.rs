@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde::Serialize;
 
 use crate::names::SCOPE;
+use crate::resource::ResourceFacts;
 
 /// A file of export requests, one a line.
 #[derive(Debug)]
@@ -81,13 +82,9 @@ pub(crate) fn texts(key: &'static str, texts: &[String]) -> KeyValue {
     attribute(key, Value::Array(texts.into()))
 }
 
-pub(crate) fn resource(service_name: &str, run_id: &str) -> Resource {
+pub(crate) fn resource(facts: &ResourceFacts) -> Resource {
     Resource {
-        attributes: vec![
-            attribute("service.name", service_name.to_owned()),
-            attribute("service.version", env!("CARGO_PKG_VERSION")),
-            attribute(crate::names::RUN_ID, run_id.to_owned()),
-        ],
+        attributes: facts.attributes(),
         ..Resource::default()
     }
 }

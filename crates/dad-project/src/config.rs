@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use crate::error::ProjectError;
+use crate::observability::Observability;
 
 /// The configuration file of a project.
 pub(crate) const FILE: &str = ".dhenara/config.yaml";
@@ -53,9 +54,9 @@ pub struct Environment {
     /// A directory of recorded exchanges; models answer from it and no network is used.
     #[serde(default)]
     pub cassette: Option<PathBuf>,
-    /// Whether the command writes traces, metrics and logs; true by default.
+    /// The traces, metrics and logs of runs, and their receivers.
     #[serde(default)]
-    pub observability: Option<bool>,
+    pub observability: Option<Observability>,
     /// A program and its arguments, which the command calls for each question of a run that waits.
     #[serde(default)]
     pub on_waiting: Vec<String>,
@@ -182,7 +183,7 @@ impl Environment {
     /// The same, with what a user says for all projects where it says nothing.
     fn above(self, user: &Self) -> Self {
         Self {
-            observability: self.observability.or(user.observability),
+            observability: self.observability.or_else(|| user.observability.clone()),
             on_waiting: if self.on_waiting.is_empty() {
                 user.on_waiting.clone()
             } else {

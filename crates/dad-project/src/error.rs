@@ -27,6 +27,19 @@ pub enum ProjectError {
         /// The remedy.
         hint: Option<String>,
     },
+    /// A setting of observability that cannot be used.
+    #[error("{place}: {reason}")]
+    Observability {
+        /// The variable or file that gives it.
+        place: String,
+        /// The problem, without values that may be secrets.
+        reason: String,
+        /// The remedy.
+        hint: Option<String>,
+    },
+    /// Signals are to be sent, and no receiver is configured.
+    #[error("there is no receiver to send traces to")]
+    NoReceiver,
     /// An environment that the project does not declare.
     #[error("there is no environment `{name}` in `{}`", path.display())]
     UnknownEnvironment {
@@ -238,6 +251,8 @@ impl ProjectError {
             Self::Run(error) => error.code(),
             Self::Model(error) => error.code(),
             Self::UserConfig { .. } => "user_config",
+            Self::Observability { .. } => "observability",
+            Self::NoReceiver => "no_receiver",
             Self::UnknownEnvironment { .. } => "unknown_environment",
             Self::Directory { .. } => "project",
             Self::AgentName(_) => "agent_name",
@@ -268,7 +283,13 @@ impl ProjectError {
         match self {
             Self::Run(error) => error.next_step(),
             Self::Model(error) => error.hint().map(NextStep::other),
-            Self::UserConfig { hint, .. } => hint.clone().map(NextStep::other),
+            Self::UserConfig { hint, .. } | Self::Observability { hint, .. } => {
+                hint.clone().map(NextStep::other)
+            }
+            Self::NoReceiver => Some(NextStep::other(
+                "give `--endpoint URL`, set OTEL_EXPORTER_OTLP_ENDPOINT, or write `observability: { endpoint: URL }` into an \
+                 environment of `.dhenara/config.yaml`",
+            )),
             Self::UnknownEnvironment { name, known, .. } => Some(match did_you_mean(name, known) {
                 Some(near) => NextStep::other(near),
                 None => NextStep::UseNoEnvironment { known: known.clone() },

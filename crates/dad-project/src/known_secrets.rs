@@ -7,13 +7,15 @@ use dad_run::{Variables, credentials_file};
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::observability::header_secrets;
 
 /// The endings of names of environment variables that hold keys.
 const ENDS: [&str; 4] = ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD"];
 
 /// All keys that a project and its user's environment hold, to be masked before anything of a run executes: a command or a file
 /// may show one long before a model is asked with it. They are what stands in the project's credentials files, those of all its
-/// environments too, and variables whose names end in `_KEY`, `_TOKEN`, `_SECRET` or `_PASSWORD`.
+/// environments too, and variables whose names end in `_KEY`, `_TOKEN`, `_SECRET` or `_PASSWORD`, and the
+/// headers for receivers of OTLP.
 pub(crate) fn known_secrets(project_root: &Path, config: &Config, variables: &Variables) -> SecretRegistry {
     let secrets = SecretRegistry::new();
     let named = config
@@ -34,6 +36,9 @@ pub(crate) fn known_secrets(project_root: &Path, config: &Config, variables: &Va
             parts.for_each(|part| add(part, &secrets));
         }
     }
+    header_secrets(variables)
+        .iter()
+        .for_each(|value| add(value, &secrets));
     secrets
 }
 

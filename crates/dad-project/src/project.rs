@@ -225,6 +225,12 @@ impl Project {
         &self.root
     }
 
+    /// The name of its directory; `None` for a directory that is no project.
+    pub(crate) fn name(&self) -> Option<String> {
+        let name = self.root.file_name()?.to_str()?;
+        self.root.join(".dhenara").is_dir().then(|| name.to_owned())
+    }
+
     /// Whose process this is.
     #[must_use]
     pub fn user(&self) -> &User {

@@ -129,11 +129,14 @@ impl Project {
             json!(durability(now.durability)),
             either(|of| of.durability.is_some()),
         );
-        add(
-            "observability",
-            json!(now.observability.unwrap_or(true)),
-            either(|of| of.observability.is_some()),
-        );
+        settings.extend(self.observability_settings()?);
+        let mut add = |key: &str, value: Value, origin: SettingOrigin| {
+            settings.push(Setting {
+                key: key.to_owned(),
+                value,
+                origin,
+            });
+        };
         add(
             "on_waiting",
             json!(now.on_waiting),

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::config::{self, Environment};
 use crate::error::ProjectError;
+use crate::observability::Observability;
 use crate::project::Project;
 
 /// The variable that holds the origin key itself.
@@ -66,7 +67,7 @@ struct Config {
     rules: Vec<ReadyRule>,
     // The keys of environments that a user may say for all projects: none of them decides what executes or what a run costs.
     #[serde(default)]
-    observability: Option<bool>,
+    observability: Option<Observability>,
     #[serde(default)]
     on_waiting: Vec<String>,
     #[serde(default, deserialize_with = "config::seconds")]
@@ -208,7 +209,7 @@ impl User {
     pub fn defaults(&self) -> Environment {
         let config = &self.0.config;
         Environment {
-            observability: config.observability,
+            observability: config.observability.clone(),
             on_waiting: config.on_waiting.clone(),
             ask_timeout: config.ask_timeout,
             durability: config.durability,

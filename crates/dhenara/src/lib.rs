@@ -30,7 +30,8 @@
 //! # Features
 //! - `nodes` (default): all built-in nodes. A program with fewer takes them one by one: `ai` (with the model clients), `command`,
 //!   `files`, `folder`, `http`; without `ai` and `http` nothing of the network is built.
-//! - `observability` (default): traces, metrics and logs of a run.
+//! - `observability` (default): traces, metrics and logs of a run, and their exporters.
+//! - `grpc`: exporters that send them over gRPC too.
 //! - `project` (default): a project directory with its configuration, opened for its user.
 //! - `terminal` (default): prompts, printers and live progress.
 

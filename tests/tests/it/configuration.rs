@@ -41,7 +41,7 @@ environments:
     );
     insta::assert_snapshot!(env.unchanged(&["run", "flow.yaml"]).expect(2), @r#"
     ---- stderr
-    [root]/project/.dhenara/config.yaml:3:20: error[wrong_type]: expected `true` or `false`, found the text "sometimes"
+    [root]/project/.dhenara/config.yaml:3:20: error[wrong_type]: expected `true`, `false` or a mapping, found the text "sometimes"
       |
     3 |     observability: sometimes
       |                    ^^^^^^^^^

@@ -160,6 +160,11 @@ impl TestEnvironment {
         self.ended(child.wait_with_output().unwrap())
     }
 
+    /// Calls a command that was made for this place.
+    pub(crate) fn call(&self, command: &mut Command) -> CommandOutput {
+        self.output(command)
+    }
+
     fn output(&self, command: &mut Command) -> CommandOutput {
         self.ended(command.output().unwrap())
     }

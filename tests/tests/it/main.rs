@@ -54,6 +54,7 @@ mod escapes_reading;
 mod events;
 #[cfg(unix)]
 mod executable_files;
+mod exporters;
 mod failures;
 mod file_changes;
 mod first_project;

@@ -16,7 +16,7 @@ use crate::descriptors::descriptors;
 use crate::error::CommandError;
 use crate::output::summary::error_at;
 use crate::output::{json, program};
-use crate::session::drive::{equipped, runtime, unheard};
+use crate::session::drive::{equipped, runtime, telemetry, unheard};
 use crate::session::inputs::read_text;
 use crate::signals::{Signals, stop_on_signal};
 use crate::{exit_code, logging};
@@ -41,16 +41,18 @@ pub(crate) fn driving<'a>(
     project: &'a Project,
     max_concurrency: usize,
     durability: Option<Durability>,
-) -> BatchDriving<'a> {
+) -> Result<BatchDriving<'a>, CommandError> {
     let descriptors = Arc::new(descriptors());
-    BatchDriving::new(max_concurrency).context(move |context| {
+    let telemetry = telemetry(project)?;
+    let driving = BatchDriving::new(max_concurrency).context(move |context| {
         let context = app.changed(context).interactive(false);
-        let context = equipped(context, project.settings(), &descriptors);
+        let context = equipped(context, telemetry.clone(), &descriptors);
         match durability {
             Some(durability) => context.durability(durability),
             None => context,
         }
-    })
+    });
+    Ok(driving)
 }
 
 /// Runs a batch, and shows each run as it ends.

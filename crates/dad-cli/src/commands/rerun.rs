@@ -88,11 +88,7 @@ fn rerun(app: &App, run: &str, options: &RerunOptions) -> Result<u8, CommandErro
         return dry_run(app, context, &definition, options.json);
     }
     let invocation = Invocation::new(&options.place, project.root());
-    drive(
-        context,
-        project.settings(),
-        options.json,
-        &invocation,
-        |context| Runner::new(definition, context),
-    )
+    drive(context, &project, options.json, &invocation, |context| {
+        Runner::new(definition, context)
+    })
 }

@@ -124,13 +124,9 @@ impl Resumption {
             run_dir,
         } = self;
         let invocation = Invocation::new(&options.place, project.root());
-        drive(
-            context,
-            project.settings(),
-            options.json,
-            &invocation,
-            |context| Runner::resume(definition, context, run_dir),
-        )
+        drive(context, &project, options.json, &invocation, |context| {
+            Runner::resume(definition, context, run_dir)
+        })
     }
 }
 

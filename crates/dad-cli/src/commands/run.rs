@@ -193,7 +193,7 @@ fn run(
         };
         let project = driven(project, options.given.env.as_deref(), &alone)?;
         let durability = options.durability.map(Into::into);
-        let driving = each::driving(app, &project, options.each.max_concurrency, durability);
+        let driving = each::driving(app, &project, options.each.max_concurrency, durability)?;
         return each::run(&project, found, &batch, driving, options.json);
     }
     let mut project = driven(project, options.given.env.as_deref(), &options.driving)?;
@@ -217,8 +217,7 @@ fn run(
     }
     let invocation = Invocation::new(&options.place, project.root());
     let definition = found.definition.clone();
-    let settings = project.settings();
-    let driven = drive_or_find(context, settings, options.json, &invocation, |context| {
+    let driven = drive_or_find(context, &project, options.json, &invocation, |context| {
         Runner::new(definition, context)
     })?;
     match driven {

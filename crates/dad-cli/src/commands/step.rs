@@ -62,13 +62,9 @@ impl Execute for StepArgs {
         let context = recorded_context(app, &project, run.view(), context, notes, options.no_input)?;
         let context = inputs::apply(context, &options.given)?.step_alone(&self.path);
         let invocation = Invocation::new(&options.place, project.root());
-        drive(
-            context,
-            project.settings(),
-            options.json,
-            &invocation,
-            |context| Runner::new(definition, context),
-        )
+        drive(context, &project, options.json, &invocation, |context| {
+            Runner::new(definition, context)
+        })
     }
 
     fn common(&self) -> CommonOptions {

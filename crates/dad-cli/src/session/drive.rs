@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use dad_core::{Definition, RunStatus};
 use dad_nodes::internal::passed_environment;
-use dad_observability::ObservabilitySettings;
-use dad_project::Environment;
+use dad_observability::{FileTelemetry, ObservabilitySettings};
+use dad_project::{Environment, Project};
 use dad_run::{Descriptors, RunContext, RunContextBuilder, RunStop, RunView, SetupError, layout};
 use dad_runner::{RunReport, Runner};
-use dad_terminal::print_line;
+use dad_terminal::{print_line, printable};
 use serde_json::Value;
 
 use crate::descriptors::descriptors;
@@ -37,12 +37,12 @@ pub(crate) enum Driven {
 /// Drives a run to its end, and reports it.
 pub(crate) fn drive(
     context: RunContextBuilder,
-    environment: &Environment,
+    project: &Project,
     as_json: bool,
     invocation: &Invocation,
     runner: impl FnOnce(RunContext) -> Runner<Definition>,
 ) -> Result<u8, CommandError> {
-    match drive_or_find(context, environment, as_json, invocation, runner)? {
+    match drive_or_find(context, project, as_json, invocation, runner)? {
         Driven::Ended(code) => Ok(code),
         Driven::Before(run) => {
             let same_inputs = true;
@@ -54,7 +54,7 @@ pub(crate) fn drive(
 /// As [`drive`], but a run that was started before under its key is given.
 pub(crate) fn drive_or_find(
     context: RunContextBuilder,
-    environment: &Environment,
+    project: &Project,
     as_json: bool,
     invocation: &Invocation,
     runner: impl FnOnce(RunContext) -> Runner<Definition>,
@@ -63,7 +63,7 @@ pub(crate) fn drive_or_find(
     let changes = Arc::new(Changes::default());
     let stop = RunStop::new();
     let begun = Arc::new(Begun::default());
-    let context = equipped(context, environment, &Arc::new(descriptors()))
+    let context = equipped(context, telemetry(project)?, &Arc::new(descriptors()))
         .cancelled_by(stop.clone())
         .observe(Arc::clone(&changes))
         .observe(Arc::clone(&begun))
@@ -90,7 +90,7 @@ pub(crate) fn drive_or_find(
     let _runtime = InBackground(Some(runtime));
     let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
     if let Some(report) = report {
-        notify(report, environment, project_root)?;
+        notify(report, project.settings(), project_root)?;
         print_report(report, &changes, as_json, invocation)?;
     }
     match ended {
@@ -110,18 +110,23 @@ pub(crate) fn drive_or_find(
     }
 }
 
-/// A context with the descriptors of the process, and with the traces that the environment wants.
+/// The signals that runs of a project write, and their receivers. A variable that names what there is not is a warning.
+pub(crate) fn telemetry(project: &Project) -> Result<Option<ObservabilitySettings>, CommandError> {
+    for warning in project.observability_warnings()? {
+        print_line(&printable(&format!("warning: {warning}")));
+    }
+    Ok(project.observability()?)
+}
+
+/// A context with the descriptors of the process, and with the signals that are wanted.
 pub(crate) fn equipped(
     context: RunContextBuilder,
-    environment: &Environment,
+    telemetry: Option<ObservabilitySettings>,
     descriptors: &Arc<Descriptors>,
 ) -> RunContextBuilder {
     let context = context.resource(Arc::clone(descriptors));
-    if environment.observability.unwrap_or(true) {
-        context.observability_settings(ObservabilitySettings::default())
-    } else {
-        context
-    }
+    let telemetry = telemetry.map(|settings| Arc::new(FileTelemetry::new(settings).console(print_line)));
+    context.observability_settings(telemetry)
 }
 
 /// A runtime that is dropped without waiting for its threads.

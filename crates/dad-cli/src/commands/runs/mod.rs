@@ -2,7 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod diff;
-mod filter;
+pub(crate) mod filter;
 pub(crate) mod get;
 pub(crate) mod graph;
 pub(crate) mod label;
