@@ -165,9 +165,7 @@ fn context(project: &Path) -> RunContextBuilder {
         .unmasked()
         .origin_key(OriginKey::from_bytes([7; 32]))
         .nodes(builtin_nodes().register::<Nothing>())
-        .resource(Arc::new(Models::offline(FakeModel::by(|_| {
-            "nothing to remark".into()
-        }))))
+        .resource(Arc::new(Models::offline(FakeModel::by(|_| "nothing to remark"))))
 }
 
 /// Drives a run to its end on this one thread.

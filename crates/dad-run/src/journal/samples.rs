@@ -81,7 +81,6 @@ fn left(at: &str, status: StepStatus) -> RecordBody {
         iterations: None,
         error: None,
         absorbed: false,
-        session: 0,
     }
 }
 
