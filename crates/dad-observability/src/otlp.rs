@@ -33,7 +33,7 @@ impl LineFile {
         self.line.clear();
         serde_json::to_writer(&mut self.line, request).map_err(wrong)?;
         // Most lines have none, and need not be read again.
-        if self.line.windows(NULL.len()).any(|bytes| bytes == NULL) {
+        if memchr::memmem::find(&self.line, NULL).is_some() {
             let mut request = serde_json::from_slice(&self.line).map_err(wrong)?;
             leave_out_nulls(&mut request);
             self.line.clear();
