@@ -142,6 +142,10 @@ pub use self::store::run_entry::{RunEntry, Unreadable};
 pub use self::store::search::{
     FoundRun, FoundText, SearchFindings, SearchText, SearchTextError, search_runs,
 };
+pub use self::store::timeline::{
+    Activity, LoopSummary, RowKind, SlowIteration, SlowStep, Stretch, TimeSpent, Timeline, TimelineOptions,
+    TimelineRow,
+};
 pub use self::store::verify::{Damage, Verification};
 pub use self::store::view::RunView;
 

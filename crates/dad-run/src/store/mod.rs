@@ -33,6 +33,7 @@ pub(crate) mod retention;
 pub(crate) mod run_entry;
 pub(crate) mod search;
 pub(crate) mod select;
+pub(crate) mod timeline;
 pub(crate) mod value;
 pub(crate) mod verify;
 pub(crate) mod view;
