@@ -17,15 +17,20 @@
 //! let settings = ObservabilitySettings::default().enable_metrics(false);
 //! ```
 
+mod convert;
 mod ids;
+mod lanes;
 mod logs;
 mod metrics;
 pub mod names;
 mod observer;
 mod otlp;
+mod read;
 mod settings;
 mod traces;
 
+pub use convert::{ConvertError, Converted, TraceFormat, convert_trace};
 pub use logs::{RunLogLayer, layer};
 pub use observer::FileTelemetry;
+pub use read::{DamagedLines, LogRecords, ReadLog, ReadSpan, read_spans};
 pub use settings::{ExporterType, LogLevel, ObservabilitySettings};
