@@ -35,11 +35,13 @@ use crate::commands::rerun::RerunArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::run::{AgentArgs, FlowArgs, NamedArgs};
 use crate::commands::runs::archive::{ExportArgs, ImportArgs};
+use crate::commands::runs::cost::CostArgs;
 use crate::commands::runs::diff::DiffArgs;
 use crate::commands::runs::get::GetArgs;
 use crate::commands::runs::graph::GraphArgs;
 use crate::commands::runs::label::{NoteArgs, TagArgs};
 use crate::commands::runs::list::ListArgs;
+use crate::commands::runs::logs::LogsArgs;
 use crate::commands::runs::path::{OpenArgs, PathArgs};
 use crate::commands::runs::prune::PruneArgs;
 use crate::commands::runs::remove::RemoveArgs;
@@ -47,12 +49,14 @@ use crate::commands::runs::repair::RepairArgs;
 use crate::commands::runs::search::SearchArgs;
 use crate::commands::runs::show::ShowArgs;
 use crate::commands::runs::table::TableArgs;
+use crate::commands::runs::trace::TraceArgs;
 use crate::commands::runs::undo::UndoArgs;
 use crate::commands::runs::verify::VerifyArgs;
 use crate::commands::runs::watch::WatchArgs;
 use crate::commands::runs::why::WhyArgs;
 use crate::commands::schema::SchemaArgs;
 use crate::commands::step::StepArgs;
+use crate::commands::trace::TraceCommand;
 use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
 use crate::commands::wait::WaitArgs;
@@ -105,6 +109,9 @@ enum Command {
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Take the traces of runs to other tools.
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Look at the models there are, and try them.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -145,6 +152,9 @@ enum RunsCommand {
     List(ListArgs),
     Show(ShowArgs),
     Watch(WatchArgs),
+    Trace(TraceArgs),
+    Logs(LogsArgs),
+    Cost(CostArgs),
     Why(WhyArgs),
     Diff(DiffArgs),
     Get(GetArgs),
@@ -204,6 +214,9 @@ impl Command {
             Self::Runs(RunsCommand::Repair(arguments)) => arguments,
             Self::Runs(RunsCommand::Undo(arguments)) => arguments,
             Self::Runs(RunsCommand::Watch(arguments)) => arguments,
+            Self::Runs(RunsCommand::Trace(arguments)) => arguments,
+            Self::Runs(RunsCommand::Logs(arguments)) => arguments,
+            Self::Runs(RunsCommand::Cost(arguments)) => arguments,
             Self::Runs(RunsCommand::Why(arguments)) => arguments,
             Self::Runs(RunsCommand::Show(arguments)) => arguments,
             Self::Runs(RunsCommand::Diff(arguments)) => arguments,
@@ -217,6 +230,7 @@ impl Command {
             Self::Runs(RunsCommand::Graph(arguments)) => arguments,
             Self::Runs(RunsCommand::Export(arguments)) => arguments,
             Self::Runs(RunsCommand::Import(arguments)) => arguments,
+            Self::Trace(command) => command.arguments(),
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,

@@ -108,7 +108,9 @@ pub fn convert_trace(trace_dir: &Path, to: TraceFormat, out: impl Write) -> Resu
 
 fn each_span(trace_dir: &Path, each: impl FnMut(ReadSpan)) -> Result<DamagedLines, ConvertError> {
     let dir = Dir::open(trace_dir).map_err(|error| no_spans(trace_dir, error))?;
-    let file = dir.open_file(TRACE_FILE).map_err(|error| no_spans(trace_dir, error))?;
+    let file = dir
+        .open_file(TRACE_FILE)
+        .map_err(|error| no_spans(trace_dir, error))?;
     let unreadable = |error| FsError::new("read", dir.path().join(TRACE_FILE), error);
     Ok(read_spans(file, each).map_err(unreadable)?)
 }
@@ -226,7 +228,12 @@ impl<W: Write> Document<W> {
     /// Names the sessions and the lanes in them.
     fn names(&mut self, lanes: &Lanes) {
         for (session, count) in lanes.sessions() {
-            self.item(&name_of("process_name", session, 0, &format!("session {session}")));
+            self.item(&name_of(
+                "process_name",
+                session,
+                0,
+                &format!("session {session}"),
+            ));
             for lane in 0..count {
                 let name = match lane {
                     0 => "run".to_owned(),
@@ -253,7 +260,10 @@ impl<W: Write> Document<W> {
         match self.format {
             TraceFormat::Chrome => {
                 let begin = Timestamp::from_nanosecond(lanes.begin().into()).unwrap_or(Timestamp::UNIX_EPOCH);
-                self.text(&format!("\n],\"otherData\":{}}}\n", json!({ "started_at": begin })));
+                self.text(&format!(
+                    "\n],\"otherData\":{}}}\n",
+                    json!({ "started_at": begin })
+                ));
             }
             TraceFormat::Zipkin => self.text("\n]\n"),
         }

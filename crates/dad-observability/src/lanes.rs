@@ -62,7 +62,10 @@ impl Lanes {
         Self {
             begin: times.iter().map(|span| span.from).min().unwrap_or_default(),
             places,
-            sessions: open.into_iter().map(|(session, lanes)| (session, lanes.len() as u64)).collect(),
+            sessions: open
+                .into_iter()
+                .map(|(session, lanes)| (session, lanes.len() as u64))
+                .collect(),
         }
     }
 
@@ -86,11 +89,17 @@ impl Lanes {
 fn lane_for(times: &[Times], places: &[Place], lanes: &mut [Open], index: usize) -> usize {
     let span = times[index];
     let close = |open: &mut Open| {
-        while open.last().is_some_and(|last| times[*last].to <= span.from && !is_around(times, *last, index)) {
+        while open
+            .last()
+            .is_some_and(|last| times[*last].to <= span.from && !is_around(times, *last, index))
+        {
             open.pop();
         }
     };
-    if let Some(parent) = span.parent.filter(|parent| times[*parent].session == span.session) {
+    if let Some(parent) = span
+        .parent
+        .filter(|parent| times[*parent].session == span.session)
+    {
         let lane = usize::try_from(places[parent].lane).unwrap_or(usize::MAX);
         if let Some(open) = lanes.get_mut(lane) {
             close(open);
@@ -134,17 +143,30 @@ mod tests {
             session: None,
             parent: *parent,
         });
-        Lanes::of(times.collect()).places.iter().map(|place| place.lane).collect()
+        Lanes::of(times.collect())
+            .places
+            .iter()
+            .map(|place| place.lane)
+            .collect()
     }
 
     #[test]
     fn what_follows_stays_in_the_lane_of_its_parent() {
-        assert_eq!(lanes(&[(0, 4, Some(2)), (4, 9, Some(2)), (0, 10, None)]), [0, 0, 0]);
+        assert_eq!(
+            lanes(&[(0, 4, Some(2)), (4, 9, Some(2)), (0, 10, None)]),
+            [0, 0, 0]
+        );
     }
 
     #[test]
     fn what_runs_at_the_same_time_gets_a_lane_of_its_own_with_its_children() {
-        let spans = [(0, 9, None), (0, 5, Some(0)), (1, 6, Some(0)), (2, 3, Some(2)), (7, 9, Some(0))];
+        let spans = [
+            (0, 9, None),
+            (0, 5, Some(0)),
+            (1, 6, Some(0)),
+            (2, 3, Some(2)),
+            (7, 9, Some(0)),
+        ];
         assert_eq!(lanes(&spans), [0, 0, 1, 1, 0]);
     }
 

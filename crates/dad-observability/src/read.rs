@@ -8,9 +8,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as MaybeValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -125,7 +125,11 @@ impl<R: Read> GrowingLines<R> {
         }
         loop {
             let left = LONGEST.saturating_sub(self.line.len() as u64).max(1);
-            let read = self.reader.by_ref().take(left).read_until(b'\n', &mut self.line)?;
+            let read = self
+                .reader
+                .by_ref()
+                .take(left)
+                .read_until(b'\n', &mut self.line)?;
             let is_whole = self.line.last() == Some(&b'\n');
             let ends = is_whole || (read == 0 && is_complete && !self.line.is_empty());
             if ends {
@@ -192,7 +196,10 @@ pub fn read_spans(file: impl Read, mut each: impl FnMut(ReadSpan)) -> io::Result
         for resource in request.resource_spans {
             let attributes = resource.resource.map(|resource| resource.attributes);
             let attributes = object(attributes.unwrap_or_default());
-            let service = attributes.get("service.name").and_then(Value::as_str).unwrap_or_default();
+            let service = attributes
+                .get("service.name")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
             spans.for_each(|span| each(read_span(span, service)));
         }
@@ -260,7 +267,10 @@ impl LogRecords {
             let Some(request) = self.requests.next::<ExportLogsServiceRequest>(is_complete)? else {
                 return Ok(None);
             };
-            let scopes = request.resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
+            let scopes = request
+                .resource_logs
+                .into_iter()
+                .flat_map(|resource| resource.scope_logs);
             let records = scopes.flat_map(|scope| scope.log_records);
             self.read = records.map(read_log).collect();
             self.read.reverse();
@@ -340,7 +350,11 @@ mod tests {
         let first = records.next_record(false).unwrap().unwrap();
         assert_eq!((first.text.as_str(), first.level), ("careful", LogLevel::Warn));
         assert_eq!(first.path.unwrap().as_str(), "root.say");
-        assert_eq!(records.next_record(false).unwrap(), None, "its last line may still grow");
+        assert_eq!(
+            records.next_record(false).unwrap(),
+            None,
+            "its last line may still grow"
+        );
         assert!(records.next_record(true).unwrap().is_some());
         assert_eq!(records.next_record(true).unwrap(), None);
         assert_eq!(records.damaged(), DamagedLines { count: 2, first: 1 });
@@ -348,7 +362,9 @@ mod tests {
 
     #[test]
     fn a_line_without_end_takes_no_memory() {
-        let endless = io::repeat(b'x').take(3 * LONGEST).chain(io::Cursor::new(format!("\n{LINE}\n")));
+        let endless = io::repeat(b'x')
+            .take(3 * LONGEST)
+            .chain(io::Cursor::new(format!("\n{LINE}\n")));
         let mut records = LogRecords::new(endless);
         assert!(records.next_record(true).unwrap().is_some());
         assert_eq!(records.damaged(), DamagedLines { count: 1, first: 1 });

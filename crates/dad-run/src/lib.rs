@@ -125,6 +125,7 @@ pub use self::store::archive::ImportedRun;
 pub use self::store::attempts::StepAttempt;
 pub use self::store::catalog::{Catalog, RunListing};
 pub use self::store::children::{EndedProcess, LeftProcess};
+pub use self::store::consumption::Consumption;
 pub use self::store::definition_file::{DefinitionChanges, RecordedDefinition};
 pub use self::store::diff::{RunDiff, RunSide, StepDiff, StepSide};
 pub use self::store::filter::RunFilter;
@@ -154,5 +155,6 @@ pub use self::store::view::RunView;
 pub mod internal {
     pub use crate::git_commit::git_common_dir;
     pub use crate::live::adopt::adopted;
+    pub use crate::parallel::in_parallel;
     pub use crate::rerun::diff_excerpt::shorten_diff;
 }

@@ -18,6 +18,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod step;
+pub(crate) mod trace;
 pub(crate) mod trust;
 pub(crate) mod validate;
 pub(crate) mod wait;

@@ -2,6 +2,7 @@
 //! [`dad_terminal::print_line`].
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use dad_core::is_printable;
@@ -18,6 +19,14 @@ use crate::signals::outlive_interrupts;
 
 /// The code of the error that standard output cannot be written.
 pub(crate) const CODE: &str = "output";
+
+/// Whether what reads standard output has gone away.
+static IS_READER_GONE: AtomicBool = AtomicBool::new(false);
+
+/// Whether what reads standard output has gone away: it has read what it wanted.
+pub(crate) fn reader_is_gone() -> bool {
+    IS_READER_GONE.load(Ordering::Relaxed)
+}
 
 /// The result of a command, collected for the pager.
 static COLLECTED: Mutex<Option<String>> = Mutex::new(None);
@@ -92,8 +101,11 @@ fn put(text: &str) -> Result<(), CommandError> {
 /// A reader that went away has read what it wanted; any other failure is an error.
 pub(crate) fn check(written: io::Result<()>) -> Result<(), CommandError> {
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_write(&error)),
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            IS_READER_GONE.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        written => written.map_err(|error| cannot_write(&error)),
     }
 }
 

@@ -148,7 +148,13 @@ async fn instruments_are_added_up() {
     let of = |name: &str| all.iter().find(|metric| metric["name"] == name).unwrap();
     assert_eq!(of("dhenara.steps")["sum"]["dataPoints"][0]["asDouble"], 1.0);
     assert_eq!(of("dhenara.cost")["sum"]["dataPoints"][0]["asDouble"], 0.25);
-    assert_eq!(of("dhenara.tokens")["sum"]["dataPoints"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        of("dhenara.tokens")["sum"]["dataPoints"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     assert_eq!(
         of("dhenara.step.duration")["histogram"]["dataPoints"][0]["count"],
         "1"
@@ -195,7 +201,13 @@ async fn log_events_go_to_the_run_whose_step_they_happened_in() {
     while !dir.path().join("logs.jsonl").exists() {
         tokio::task::yield_now().await;
     }
-    let span = |run_id: &str| tracing::info_span!("dhenara.step", dhenara.run_id = run_id, dhenara.path = "root.step");
+    let span = |run_id: &str| {
+        tracing::info_span!(
+            "dhenara.step",
+            dhenara.run_id = run_id,
+            dhenara.path = "root.step"
+        )
+    };
     span(run.run_id.as_str()).in_scope(|| {
         tracing::info!(token = "sk-very-secret", "mine, with {}", "sk-very-secret");
         tracing::debug!("below the level");

@@ -7,6 +7,7 @@ pub(crate) mod artifacts;
 pub(crate) mod attempts;
 pub(crate) mod catalog;
 pub(crate) mod children;
+pub(crate) mod consumption;
 pub(crate) mod decisions;
 pub(crate) mod definition_file;
 pub(crate) mod definition_parts;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use dad_core::{HierarchyPath, RunId, RunStatus, Segment, StepStatus, Timestamp, Usage};
 
+use super::SlowStep;
 use super::clock::{Activity, Clock, Phase};
 use super::iterations::{Failure, Iterations, Touch};
 use super::row::{Row, RowKind};
-use super::SlowStep;
 use crate::journal::record::{Record, RecordBody};
 use crate::journal::state::between;
 use crate::journal::step_committed::StepCommitted;
@@ -146,13 +146,17 @@ impl Fold {
         let Segment::Iteration(number) = Segment::of(row.path.leaf()) else {
             return None;
         };
-        let iterations = row.parent.and_then(|parent| self.rows[parent].iterations.as_ref());
-        Some(match iterations.is_some_and(|iterations| iterations.has_failed(number)) {
-            true => StepStatus::Failed,
-            false if row.clock.is_asking() => StepStatus::Waiting,
-            false if !row.clock.is_quiet() => StepStatus::Running,
-            false => StepStatus::Completed,
-        })
+        let iterations = row
+            .parent
+            .and_then(|parent| self.rows[parent].iterations.as_ref());
+        Some(
+            match iterations.is_some_and(|iterations| iterations.has_failed(number)) {
+                true => StepStatus::Failed,
+                false if row.clock.is_asking() => StepStatus::Waiting,
+                false if !row.clock.is_quiet() => StepStatus::Running,
+                false => StepStatus::Completed,
+            },
+        )
     }
 
     /// No process drives the run any more.
@@ -215,7 +219,11 @@ impl Fold {
         let Some(step) = self.open.get(path).filter(|step| step.phase == Phase::Asking) else {
             return;
         };
-        let next = if step.executes { Phase::Executing } else { Phase::Stopped };
+        let next = if step.executes {
+            Phase::Executing
+        } else {
+            Phase::Stopped
+        };
         self.change(path, at, Some(next), None);
         self.set_status(path, at, StepStatus::Running);
     }
@@ -289,7 +297,14 @@ impl Fold {
         self.each_around(Some(place.row), |row| {
             // A concurrent iteration pauses between its steps; anything else begins again only in another session.
             let is_idle = row.clock.ended_at < session_since;
-            row.clock.begin(at, if is_idle { Activity::Idle } else { Activity::Working });
+            row.clock.begin(
+                at,
+                if is_idle {
+                    Activity::Idle
+                } else {
+                    Activity::Working
+                },
+            );
             row.clock.settle(at, is_driven);
             row.clock.change(before, now);
         });
@@ -309,7 +324,12 @@ impl Fold {
     }
 
     /// Notes the phase of a step, and gives the one before and the time that it has taken.
-    fn enter(&mut self, path: &HierarchyPath, at: Timestamp, now: Option<Phase>) -> (Option<Phase>, Duration) {
+    fn enter(
+        &mut self,
+        path: &HierarchyPath,
+        at: Timestamp,
+        now: Option<Phase>,
+    ) -> (Option<Phase>, Duration) {
         let before = self.open.get_mut(path).map(|step| {
             if matches!(step.phase, Phase::Executing | Phase::Retrying) {
                 step.took += between(step.since, at);
@@ -374,7 +394,11 @@ impl Fold {
             if self.expand {
                 continue;
             }
-            shown = if around == base && base > 0 { end - 1 } else { around };
+            shown = if around == base && base > 0 {
+                end - 1
+            } else {
+                around
+            };
             break;
         }
         let row = self.row(&text[..shown], at)?;

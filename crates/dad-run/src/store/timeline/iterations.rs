@@ -114,7 +114,9 @@ impl Iterations {
 
     /// What had failed is executed again.
     pub(super) fn resumed(&mut self) {
-        self.active.values_mut().for_each(|iteration| iteration.is_failed = false);
+        self.active
+            .values_mut()
+            .for_each(|iteration| iteration.is_failed = false);
     }
 
     pub(super) fn close(&mut self, number: u64) {

@@ -69,6 +69,8 @@ pub struct Timeline {
     pub to: Timestamp,
     /// Its time, by what happened in it.
     pub time: TimeSpent,
+    /// Its time in order, joined where it changes more often than a screen could show.
+    pub stretches: Vec<Stretch>,
     /// What it consumed in this run.
     pub usage: Usage,
     /// Its components, iterations and steps as a tree, in the order in which they began.
@@ -94,9 +96,19 @@ impl Timeline {
     /// # Errors
     /// [`SetupError::OriginalSystem`] for runs without a journal, [`SetupError::Step`] if the selector means nothing that the run has
     /// come to, or several; else what is wrong with the journal, by line.
-    pub fn read(run_dir: impl AsRef<Path>, options: &TimelineOptions, now: Timestamp) -> Result<Self, RunError> {
+    pub fn read(
+        run_dir: impl AsRef<Path>,
+        options: &TimelineOptions,
+        now: Timestamp,
+    ) -> Result<Self, RunError> {
         let dir = Dir::open(run_dir)?;
-        let name = || dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = || {
+            dir.path()
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
         let dot_run = dir
             .open_dir_optional(DOT_RUN)?
             .ok_or_else(|| SetupError::OriginalSystem(name()))?;
@@ -129,6 +141,7 @@ impl Timeline {
             from: part.map(|row| row.started_at).or(fold.run.started_at)?,
             to: part.and_then(|row| row.ended_at).unwrap_or(last_at),
             time: part.map_or(fold.run.spent, |row| row.time),
+            stretches: part.map_or(fold.run.stretches, |row| row.stretches.clone()),
             usage: part.map_or(fold.usage, |row| row.usage),
             rows,
             slowest: fold.slowest,
@@ -191,6 +204,9 @@ fn unknown(dir: &Dir, selector: &PathSelector) -> Result<RunError, RunError> {
     let paths = view.entries().map(|(path, _)| path);
     Ok(match selector.select(paths) {
         Err(error) => SetupError::Step(error).into(),
-        Ok(path) => RunError::unreadable(view.dir_of(path), "it was reached while the run was read; read it again"),
+        Ok(path) => RunError::unreadable(
+            view.dir_of(path),
+            "it was reached while the run was read; read it again",
+        ),
     })
 }
