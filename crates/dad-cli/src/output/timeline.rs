@@ -347,7 +347,8 @@ fn summary(timeline: &Timeline, axis: &Axis, table: &Table<'_>) -> String {
     if axis.is_shortened && !table.bars.is_empty() {
         signs.push("waits are shortened".to_owned());
     }
-    if !signs.is_empty() {
+    // Where all decided the end, the bars say so by themselves.
+    if signs.len() > 1 {
         row("signs", &signs.join(", "));
     }
     let time = &timeline.time;

@@ -115,10 +115,10 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Begins, or begins again after an end; in the time between it did as `gap` says.
+    /// Begins, or begins again after an end; in the time between it did as `gap` says, unless a question in it waited.
     pub(super) fn begin(&mut self, at: Timestamp, gap: Activity) {
         if let Some(ended_at) = self.ended_at.take() {
-            self.add(gap, ended_at, at);
+            self.add(if self.asking > 0 { Activity::Asking } else { gap }, ended_at, at);
         }
         self.started_at.get_or_insert(at);
         self.since.get_or_insert(at);

@@ -201,9 +201,6 @@ impl Fold {
         if let Some(iterations) = &mut row.iterations {
             iterations.close_all();
         }
-        for iteration in std::mem::take(&mut row.running) {
-            self.rows[iteration].clock.stop();
-        }
     }
 
     fn iteration_ended(&mut self, path: &HierarchyPath, number: u64) {
@@ -295,7 +292,7 @@ impl Fold {
         };
         let session_since = self.session_since;
         self.each_around(Some(place.row), |row| {
-            // A concurrent iteration pauses between its steps; anything else begins again only in another session.
+            // An iteration pauses between its steps; anything else begins again only in another session.
             let is_idle = row.clock.ended_at < session_since;
             row.clock.begin(
                 at,
@@ -307,6 +304,10 @@ impl Fold {
             );
             row.clock.settle(at, is_driven);
             row.clock.change(before, now);
+            // No record ends an iteration: it ends with its last step.
+            if row.kind == RowKind::Iteration && row.clock.is_quiet() {
+                row.clock.stop();
+            }
         });
         let opened = i8::from(now.is_some()) - i8::from(before.is_some());
         for (row, number) in place.loops {
@@ -435,24 +436,7 @@ impl Fold {
         self.index.insert(path, index);
         if let Some(parent) = parent {
             self.rows[parent].children.push(index);
-            if kind == RowKind::Iteration {
-                self.iteration_begins(parent, index);
-            }
         }
         Some(index)
-    }
-
-    /// Ends the iterations of a loop in which nothing executes, since another one began.
-    fn iteration_begins(&mut self, around: usize, index: usize) {
-        let mut running = std::mem::take(&mut self.rows[around].running);
-        running.retain(|before| {
-            let clock = &mut self.rows[*before].clock;
-            if clock.is_quiet() {
-                clock.stop();
-            }
-            !clock.is_quiet()
-        });
-        running.push(index);
-        self.rows[around].running = running;
     }
 }

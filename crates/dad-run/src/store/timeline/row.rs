@@ -68,8 +68,6 @@ pub(super) struct Row {
     pub(super) usage: Usage,
     pub(super) clock: Clock,
     pub(super) iterations: Option<Iterations>,
-    /// Of a loop: the rows of iterations that run.
-    pub(super) running: Vec<usize>,
 }
 
 impl Row {
@@ -86,7 +84,6 @@ impl Row {
             usage: Usage::default(),
             clock: Clock::default(),
             iterations: None,
-            running: Vec::new(),
         }
     }
 
