@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -85,11 +86,12 @@ pub enum ConvertError {
 /// # Errors
 /// If there is no file of spans, it cannot be read, or the result cannot be written.
 pub fn convert_trace(trace_dir: &Path, to: TraceFormat, out: impl Write) -> Result<Converted, ConvertError> {
-    let mut out = Document::begin(out, to);
+    // Before anything is written: there may be no spans.
     let lanes = match to {
         TraceFormat::Chrome => lanes(trace_dir)?,
-        TraceFormat::Zipkin => Lanes::default(),
+        TraceFormat::Zipkin => open(trace_dir).map(|_| Lanes::default())?,
     };
+    let mut out = Document::begin(out, to);
     let mut spans = 0;
     out.names(&lanes);
     let damaged = each_span(trace_dir, |span| {
@@ -107,12 +109,13 @@ pub fn convert_trace(trace_dir: &Path, to: TraceFormat, out: impl Write) -> Resu
 }
 
 fn each_span(trace_dir: &Path, each: impl FnMut(ReadSpan)) -> Result<DamagedLines, ConvertError> {
-    let dir = Dir::open(trace_dir).map_err(|error| no_spans(trace_dir, error))?;
-    let file = dir
-        .open_file(TRACE_FILE)
-        .map_err(|error| no_spans(trace_dir, error))?;
-    let unreadable = |error| FsError::new("read", dir.path().join(TRACE_FILE), error);
-    Ok(read_spans(file, each).map_err(unreadable)?)
+    let unreadable = |error| FsError::new("read", trace_dir.join(TRACE_FILE), error);
+    Ok(read_spans(open(trace_dir)?, each).map_err(unreadable)?)
+}
+
+fn open(trace_dir: &Path) -> Result<File, ConvertError> {
+    let file = Dir::open(trace_dir).and_then(|dir| dir.open_file(TRACE_FILE));
+    file.map_err(|error| no_spans(trace_dir, error))
 }
 
 fn no_spans(trace_dir: &Path, error: FsError) -> ConvertError {

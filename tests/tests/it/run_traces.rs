@@ -12,10 +12,13 @@ use crate::pty::Shape;
 use crate::stops::has_record;
 use crate::waiting::wait_until;
 
+/// The run that the tests make: it is not signed, so `last` does not mean it.
+const RUN: &str = "run_20260101_000000_aaaaaa";
+
 /// Writes the journal of a run, whose records each have a time in seconds.
 fn made(env: &TestEnvironment, records: Vec<(f64, Value)>) -> PathBuf {
     env.is_checked();
-    let run = env.project().join("runs/run_20260101_000000_aaaaaa");
+    let run = env.project().join("runs").join(RUN);
     std::fs::create_dir_all(run.join(".run")).unwrap();
     let records = records.into_iter().zip(1..).map(|((seconds, mut record), seq)| {
         let at =
@@ -38,7 +41,7 @@ fn created() -> Vec<(f64, Value)> {
     vec![
         (
             0.0,
-            json!({ "type": "run_created", "schema_version": 2, "run_id": "run_20260101_000000_aaaaaa", "root_id": "flow_root",
+            json!({ "type": "run_created", "schema_version": 2, "run_id": RUN, "root_id": "flow_root",
             "definition_digest": "0".repeat(64) }),
         ),
         (
@@ -166,17 +169,17 @@ fn a_run_on_screens_of_several_widths() {
     let env = TestEnvironment::new();
     made(&env, story());
     insta::with_settings!({ filters => vec![] as Vec<(&str, &str)> }, {
-        assert_snapshot!("usual", screen(&env, USUAL, &["runs", "trace", "last"]));
-        assert_snapshot!("wide", screen(&env, WIDE, &["runs", "trace", "last"]));
-        assert_snapshot!("narrow", screen(&env, NARROW, &["runs", "trace", "last"]));
-        assert_snapshot!("expanded", screen(&env, USUAL, &["runs", "trace", "last", "--expand"]));
-        assert_snapshot!("loop", screen(&env, USUAL, &["runs", "trace", "last", "each"]));
-        assert_snapshot!("iteration", screen(&env, USUAL, &["runs", "trace", "last", "each.iter_1"]));
-        assert_snapshot!("part", screen(&env, USUAL, &["runs", "trace", "last", "both"]));
-        assert_snapshot!("retried_step", screen(&env, USUAL, &["runs", "trace", "last", "draft"]));
+        assert_snapshot!("usual", screen(&env, USUAL, &["runs", "trace", RUN]));
+        assert_snapshot!("wide", screen(&env, WIDE, &["runs", "trace", RUN]));
+        assert_snapshot!("narrow", screen(&env, NARROW, &["runs", "trace", RUN]));
+        assert_snapshot!("expanded", screen(&env, USUAL, &["runs", "trace", RUN, "--expand"]));
+        assert_snapshot!("loop", screen(&env, USUAL, &["runs", "trace", RUN, "each"]));
+        assert_snapshot!("iteration", screen(&env, USUAL, &["runs", "trace", RUN, "each.iter_1"]));
+        assert_snapshot!("part", screen(&env, USUAL, &["runs", "trace", RUN, "both"]));
+        assert_snapshot!("retried_step", screen(&env, USUAL, &["runs", "trace", RUN, "draft"]));
     });
     // A file has no codes, and the same figures.
-    let file = env.unchanged(&["runs", "trace", "last"]).expect(0).stdout;
+    let file = env.unchanged(&["runs", "trace", RUN]).expect(0).stdout;
     assert!(!file.contains('\u{1b}') && file.contains("1h 00m"), "{file}");
 }
 
@@ -184,7 +187,7 @@ fn a_run_on_screens_of_several_widths() {
 fn colours_are_for_statuses_alone() {
     let env = TestEnvironment::new();
     made(&env, story());
-    let args = ["runs", "trace", "last", "--expand"];
+    let args = ["runs", "trace", RUN, "--expand"];
     let coloured = env.printed_at(USUAL, &[], &args);
     let plain = env.printed_at(USUAL, &[("NO_COLOR", "1")], &args);
     assert_eq!(coloured.lines, plain.lines);
@@ -236,7 +239,7 @@ fn the_sums_say_what_was_waited_for() {
     assert_eq!(each.slowest.map(|slow| slow.iteration), Some(1));
     // The document says the same.
     let document = env
-        .unchanged(&["runs", "trace", "last", "--json"])
+        .unchanged(&["runs", "trace", RUN, "--json"])
         .expect(0)
         .json("cli_runs_trace");
     assert_eq!(document["time"]["asking_ms"], 3_600_000);
@@ -327,7 +330,7 @@ fn a_run_that_is_driven_lasts_until_now() {
     let running = env.start(&["run", "flow", "flow.yaml"]);
     wait_until("the step", || has_record(&env, "step_started", "held"));
     let trace = env
-        .unchanged(&["runs", "trace", "last", "--json"])
+        .run(&["runs", "trace", "last", "--json"])
         .expect(0)
         .json("cli_runs_trace");
     assert_eq!(trace["status"], "running");
@@ -344,6 +347,7 @@ async fn a_step_has_its_attempts_and_calls() {
         .flow("  - { node: ask, type: ai_model_call, settings: { models: [local/tiny], prompt: Hello } }\n");
     drop(scripted.run(&[]).expect(0));
     let env = &scripted.env;
+    env.is_checked();
     let parts = |env: &TestEnvironment| {
         let document = env.unchanged(&["runs", "trace", "last", "ask", "--json"]);
         let parts = document.expect(0).json("cli_runs_trace")["parts"].clone();
@@ -376,10 +380,11 @@ async fn a_step_has_its_attempts_and_calls() {
         .view()
         .created_at
         .as_nanosecond();
-    let span = |kind: &str, name: &str, id: &str| {
+    let span = |kind: &str, name: &str, id: u64| {
+        let from = timeline + i128::from(id) * 1_000_000;
         json!({ "resourceSpans": [{ "resource": { "attributes": [] }, "scopeSpans": [{ "scope": {}, "spans": [{
-            "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": id, "name": name,
-            "startTimeUnixNano": timeline.to_string(), "endTimeUnixNano": (timeline + 5_000_000).to_string(),
+            "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": format!("{id:016x}"), "name": name,
+            "startTimeUnixNano": from.to_string(), "endTimeUnixNano": (from + 5_000_000).to_string(),
             "attributes": [
                 { "key": "dhenara.path", "value": { "stringValue": "flow_root.ask" } },
                 { "key": "dhenara.span", "value": { "stringValue": kind } },
@@ -389,13 +394,9 @@ async fn a_step_has_its_attempts_and_calls() {
         .to_string()
     };
     let lines = [
-        span("model_call", "chat local/tiny", "00000000000000a1"),
+        span("model_call", "chat local/tiny", 1),
         "not a span".to_owned(),
-        span(
-            "tool_call",
-            "execute_tool \u{1b}[2Jlook\u{202e}",
-            "00000000000000a2",
-        ),
+        span("tool_call", "execute_tool \u{1b}[2Jlook\u{202e}", 2),
     ];
     std::fs::write(env.last_run().join(".trace/trace.jsonl"), lines.join("\n") + "\n").unwrap();
     let kinds: Vec<String> = parts(env).into_iter().map(|(kind, ..)| kind).collect();

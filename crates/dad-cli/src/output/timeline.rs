@@ -12,6 +12,7 @@ use dad_terminal::{
     printable,
 };
 
+use crate::output::fold::fold;
 use crate::output::summary::paid;
 
 /// The narrowest screen that has bars.
@@ -43,7 +44,7 @@ pub(crate) fn timeline_text(timeline: &Timeline, width: Option<usize>) -> String
     let axis = Axis::of(timeline);
     let table = Table::of(timeline, &axis, width);
     text += &table.lines(width);
-    text + &summary(timeline, &axis, &table)
+    text + &summary(timeline, &axis, &table, width)
 }
 
 /// The mapping of times to columns. Long waits of the whole run are shortened, so that what worked is seen beside them.
@@ -329,9 +330,10 @@ fn loop_text(iterations: &LoopSummary) -> String {
 }
 
 /// The meaning of the signs, and the sums.
-fn summary(timeline: &Timeline, axis: &Axis, table: &Table<'_>) -> String {
+fn summary(timeline: &Timeline, axis: &Axis, table: &Table<'_>, width: usize) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {
+        let value = fold(value, 12, 12, Some(width));
         text += &format!("  {DIM}{name:<9}{DIM:#} {value}\n");
     };
     let signs = [

@@ -18,7 +18,6 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
-use crate::output::hint::Hint;
 use crate::output::table::{Cell, Column, table};
 use crate::output::{json, out};
 
@@ -105,19 +104,20 @@ fn show(spending: &Spending, by: SpendBy) -> Result<(), CommandError> {
             .rows
             .iter()
             .map(|row| cells(row, row_name(row), Style::new()));
-        let rows: Vec<Vec<Cell>> = rows.chain([cells(total, "total".to_owned(), BOLD)]).collect();
+        let mut rows: Vec<Vec<Cell>> = rows.chain([cells(total, "total".to_owned(), BOLD)]).collect();
+        if by == SpendBy::Run {
+            // Each row has one.
+            rows.iter_mut().for_each(|row| row[1].0.clear());
+        }
         out::lines(&table(&columns, &rows, output_width()))?;
     }
     out::end_paging()?;
     if total.unpriced_calls > 0 {
         let calls = count(total.unpriced_calls, "call");
         let verb = if total.unpriced_calls == 1 { "has" } else { "have" };
-        let hint = Hint::from(format!(
-            "{calls} {verb} no known price and {verb} no part in the cost; "
-        ))
-        .command(["models", "list"])
-        .text(" shows the prices that are known");
-        print_line(&hint.with_commands(|words| crate::output::program::command(&words.join(" "))));
+        print_line(&format!(
+            "{calls} {verb} no known price and no part in the cost; a `price` in `.dhenara/models.yaml` gives later calls one"
+        ));
     }
     for run in &spending.unreadable {
         print_line(&format!("left out: {}", printable(&run.reason)));

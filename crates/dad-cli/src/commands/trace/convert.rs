@@ -20,7 +20,7 @@ use crate::output::new_file::write_new;
 use crate::output::out;
 
 /// The code of the error that a trace cannot be converted.
-const CODE: &str = "trace";
+const CODE: &str = "trace_convert";
 
 /// Convert the spans of a run: for Perfetto (ui.perfetto.dev) and `chrome://tracing`, or for Zipkin. Nothing is sent anywhere.
 #[derive(Debug, Args)]
