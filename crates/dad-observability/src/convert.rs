@@ -56,7 +56,7 @@ impl FromStr for TraceFormat {
     }
 }
 
-/// What was converted.
+/// The result of a conversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Converted {

@@ -28,7 +28,7 @@ const TARGETS: [&str; 3] = ["code.module.name", "code.namespace", "log.target"];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DamagedLines {
-    /// How many there are.
+    /// Their number.
     pub count: u64,
     /// The first of them, from 1; 0 if there is none.
     pub first: u64,

@@ -127,7 +127,7 @@ pub struct RunLogs {
     records: BinaryHeap<Reverse<Ordered>>,
     /// The number of records so far, which orders those of one time.
     count: u64,
-    /// What is read now.
+    /// The printed lines that are read now.
     output: Option<Output>,
     /// The steps that execute.
     tails: Vec<(HierarchyPath, Tail)>,
@@ -287,7 +287,7 @@ impl RunLogs {
         Ok(())
     }
 
-    /// What a step printed in an attempt that ended, as far as it was not read while it executed.
+    /// The printed lines of an attempt that ended, as far as they were not read while it executed.
     fn output_of(
         &self,
         path: &HierarchyPath,
@@ -421,7 +421,7 @@ impl Tail {
     }
 }
 
-/// What a step printed, from the time at which it ended.
+/// The printed lines of a step that ended.
 #[derive(Debug)]
 struct Output {
     path: HierarchyPath,

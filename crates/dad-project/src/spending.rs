@@ -1,4 +1,4 @@
-//! What runs consumed, by model, agent, day or run.
+//! The consumption of runs, by model, agent, day or run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,7 +53,7 @@ impl FromStr for SpendBy {
     }
 }
 
-/// What runs consumed. A result that was taken from another run consumed nothing, and a run that was resumed counts once.
+/// The consumption of runs. A result that was taken from another run consumed nothing, and a run that was resumed counts once.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Spending {
@@ -67,7 +67,7 @@ pub struct Spending {
     pub unreadable: Vec<Unreadable>,
 }
 
-/// What was consumed by one model or agent, on one day, or in one run.
+/// The consumption of one model or agent, on one day, or in one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SpendingRow {

@@ -51,7 +51,7 @@ pub struct StepPart {
     pub ended_at: Option<Timestamp>,
     /// Of an attempt: its status.
     pub status: Option<StepStatus>,
-    /// What it consumed, where that is recorded.
+    /// Its consumption, where that is recorded.
     pub usage: Option<Usage>,
     /// Why it did not end well.
     pub error: Option<String>,

@@ -1,4 +1,4 @@
-//! What the steps of a run consumed, record by record.
+//! The consumption of the steps of a run, record by record.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -19,9 +19,6 @@ use crate::output::hint::Hint;
 use crate::output::new_file::write_new;
 use crate::output::out;
 
-/// The code of the error that a trace cannot be converted.
-const CODE: &str = "trace_convert";
-
 /// Convert the spans of a run: for Perfetto (ui.perfetto.dev) and `chrome://tracing`, or for Zipkin. Nothing is sent anywhere.
 #[derive(Debug, Args)]
 pub(crate) struct ConvertArgs {
@@ -46,11 +43,11 @@ impl Execute for ConvertArgs {
         }
         let traces = entry.dir.join(DOT_TRACE);
         let convert = |out: &mut dyn Write| {
-            convert_trace(&traces, self.format, out).map_err(|error| refused(error, entry.run_id.as_str()))
+            convert_trace(&traces, self.format, out).map_err(|error| refused(&error, entry.run_id.as_str()))
         };
         let converted = match self.output.as_deref().filter(|file| *file != Path::new("-")) {
             Some(file) => {
-                let converted = write_new(file, CODE, convert)?;
+                let converted = write_new(file, "trace_convert", convert)?;
                 let name = printable(&file.display().to_string());
                 print_line(&format!("{} in `{name}`", count(converted.spans, "span")));
                 converted
@@ -73,8 +70,8 @@ impl Execute for ConvertArgs {
     }
 }
 
-fn refused(error: ConvertError, run: &str) -> CommandError {
-    let shown = CommandError::usage(CODE, error.to_string());
+fn refused(error: &ConvertError, run: &str) -> CommandError {
+    let shown = CommandError::usage("trace_convert", error.to_string());
     match error {
         ConvertError::NoSpans(_) => shown.with_hint(
             Hint::from("the run was made with `observability: false`, or has not begun; ")

@@ -10,7 +10,7 @@ use crate::journal::state::between;
 /// The most stretches that a row keeps: far more than a screen has columns.
 const MOST: usize = 512;
 
-/// What a row does for a while.
+/// The activity of a row for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ pub enum Activity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stretch {
-    /// What it does.
+    /// The activity.
     pub activity: Activity,
     /// When it begins to.
     pub from: Timestamp,
@@ -89,7 +89,7 @@ impl TimeSpent {
     }
 }
 
-/// What a step does that has begun and not ended.
+/// The phase of a step that has begun and not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Executing,

@@ -16,11 +16,11 @@ const QUIET: usize = 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LoopSummary {
-    /// How many began.
+    /// The number of those that began.
     pub iterations: u64,
-    /// How many there are at most, where its items say it.
+    /// The largest number of them, where the items of the loop say it.
     pub expected: Option<u64>,
-    /// How many of them have a step that failed.
+    /// The number of those with a step that failed.
     pub failed: u64,
     /// The first of them that has a step that failed.
     pub first_failed: Option<u64>,
@@ -34,7 +34,7 @@ pub struct LoopSummary {
 pub struct SlowIteration {
     /// Its number, from 0.
     pub iteration: u64,
-    /// How long it took.
+    /// The time that it took.
     #[serde(rename = "took_ms", serialize_with = "millis")]
     pub took: Duration,
 }
@@ -48,7 +48,7 @@ pub(super) struct Iterations {
     failed: BTreeSet<u64>,
     slowest: Option<SlowIteration>,
     active: HashMap<u64, Iteration>,
-    /// How many may be active before the quiet ones among them are closed.
+    /// The number of active ones at which the quiet ones among them are closed.
     room: usize,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Iterations {
 struct Iteration {
     from: Timestamp,
     to: Timestamp,
-    /// What the loop had waited for others when it began.
+    /// The time that the loop had waited for others when it began.
     waited_before: Duration,
     waited: Duration,
     /// The steps in it that have begun and not ended.
@@ -66,11 +66,11 @@ struct Iteration {
     has_absorbed: bool,
 }
 
-/// What a record says about the iteration that it stands in.
+/// The facts of a record about the iteration that it stands in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Touch {
     pub(super) at: Timestamp,
-    /// What the loop has waited for others until now.
+    /// The time that the loop has waited for others until now.
     pub(super) waited: Duration,
     /// By how many the steps that have begun and not ended grow.
     pub(super) opened: i8,
@@ -112,7 +112,7 @@ impl Iterations {
         }
     }
 
-    /// What had failed is executed again.
+    /// Forgets what had failed: it is executed again.
     pub(super) fn resumed(&mut self) {
         self.active
             .values_mut()
@@ -138,7 +138,7 @@ impl Iterations {
         active.unwrap_or_else(|| self.failed.contains(&number))
     }
 
-    /// What is known now, iterations that have not ended included.
+    /// The facts that are known now, iterations that have not ended included.
     pub(super) fn summary(mut self) -> LoopSummary {
         self.close_all();
         LoopSummary {

@@ -71,7 +71,7 @@ pub struct Timeline {
     pub time: TimeSpent,
     /// Its time in order, joined where it changes more often than a screen could show.
     pub stretches: Vec<Stretch>,
-    /// What it consumed in this run.
+    /// Its consumption in this run.
     pub usage: Usage,
     /// Its components, iterations and steps as a tree, in the order in which they began.
     pub rows: Vec<TimelineRow>,
@@ -85,7 +85,7 @@ pub struct Timeline {
 pub struct SlowStep {
     /// The step.
     pub path: HierarchyPath,
-    /// How long it took.
+    /// The time that it took.
     #[serde(rename = "took_ms", serialize_with = "clock::millis")]
     pub took: Duration,
 }

@@ -28,7 +28,7 @@ pub struct TimelineRow {
     pub path: HierarchyPath,
     /// Its path within the row around it.
     pub name: String,
-    /// How many rows stand around it.
+    /// The number of rows around it.
     pub depth: u32,
     /// The kind it is of.
     pub kind: RowKind,
@@ -48,7 +48,7 @@ pub struct TimelineRow {
     pub stretches: Vec<Stretch>,
     /// Of a step: the number of its last attempt; 0 if it was not begun.
     pub attempts: u32,
-    /// What it consumed in this run, failed attempts included.
+    /// Its consumption in this run, failed attempts included.
     pub usage: Usage,
     /// Of a loop: its iterations taken together.
     pub iterations: Option<LoopSummary>,
