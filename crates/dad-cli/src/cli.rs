@@ -35,11 +35,13 @@ use crate::commands::rerun::RerunArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::run::{AgentArgs, FlowArgs, NamedArgs};
 use crate::commands::runs::archive::{ExportArgs, ImportArgs};
+use crate::commands::runs::cost::CostArgs;
 use crate::commands::runs::diff::DiffArgs;
 use crate::commands::runs::get::GetArgs;
 use crate::commands::runs::graph::GraphArgs;
 use crate::commands::runs::label::{NoteArgs, TagArgs};
 use crate::commands::runs::list::ListArgs;
+use crate::commands::runs::logs::LogsArgs;
 use crate::commands::runs::path::{OpenArgs, PathArgs};
 use crate::commands::runs::prune::PruneArgs;
 use crate::commands::runs::remove::RemoveArgs;
@@ -47,13 +49,14 @@ use crate::commands::runs::repair::RepairArgs;
 use crate::commands::runs::search::SearchArgs;
 use crate::commands::runs::show::ShowArgs;
 use crate::commands::runs::table::TableArgs;
+use crate::commands::runs::trace::TraceArgs;
 use crate::commands::runs::undo::UndoArgs;
 use crate::commands::runs::verify::VerifyArgs;
 use crate::commands::runs::watch::WatchArgs;
 use crate::commands::runs::why::WhyArgs;
 use crate::commands::schema::SchemaArgs;
 use crate::commands::step::StepArgs;
-use crate::commands::trace::push::PushArgs;
+use crate::commands::trace::TraceCommand;
 use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
 use crate::commands::wait::WaitArgs;
@@ -106,7 +109,7 @@ enum Command {
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
-    /// Take the traces of runs elsewhere.
+    /// Take the traces of runs to other tools.
     #[command(subcommand)]
     Trace(TraceCommand),
     /// Look at the models there are, and try them.
@@ -149,6 +152,9 @@ enum RunsCommand {
     List(ListArgs),
     Show(ShowArgs),
     Watch(WatchArgs),
+    Trace(TraceArgs),
+    Logs(LogsArgs),
+    Cost(CostArgs),
     Why(WhyArgs),
     Diff(DiffArgs),
     Get(GetArgs),
@@ -166,11 +172,6 @@ enum RunsCommand {
     Undo(UndoArgs),
     Rm(RemoveArgs),
     Prune(PruneArgs),
-}
-
-#[derive(Debug, Subcommand)]
-enum TraceCommand {
-    Push(PushArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -213,6 +214,9 @@ impl Command {
             Self::Runs(RunsCommand::Repair(arguments)) => arguments,
             Self::Runs(RunsCommand::Undo(arguments)) => arguments,
             Self::Runs(RunsCommand::Watch(arguments)) => arguments,
+            Self::Runs(RunsCommand::Trace(arguments)) => arguments,
+            Self::Runs(RunsCommand::Logs(arguments)) => arguments,
+            Self::Runs(RunsCommand::Cost(arguments)) => arguments,
             Self::Runs(RunsCommand::Why(arguments)) => arguments,
             Self::Runs(RunsCommand::Show(arguments)) => arguments,
             Self::Runs(RunsCommand::Diff(arguments)) => arguments,
@@ -226,7 +230,7 @@ impl Command {
             Self::Runs(RunsCommand::Graph(arguments)) => arguments,
             Self::Runs(RunsCommand::Export(arguments)) => arguments,
             Self::Runs(RunsCommand::Import(arguments)) => arguments,
-            Self::Trace(TraceCommand::Push(arguments)) => arguments,
+            Self::Trace(command) => command.arguments(),
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,
             Self::Models(ModelsCommand::Check(arguments)) => arguments,

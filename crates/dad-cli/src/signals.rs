@@ -76,7 +76,7 @@ pub(crate) async fn stop_on_signal(
 }
 
 /// Lets Ctrl-C go to the program that shows the result, until the value is dropped.
-pub(crate) fn outlive_interrupts() -> Option<impl Sized> {
+pub(crate) fn outlive_interrupts() -> Option<impl Send + 'static> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -26,12 +26,14 @@
 
 mod attributes;
 mod content;
+mod convert;
 #[cfg(feature = "otlp")]
 mod export;
 mod exporters;
 pub mod genai;
 mod ids;
 mod interrupted;
+mod lanes;
 mod life;
 mod logs;
 mod metrics;
@@ -39,16 +41,19 @@ pub mod names;
 mod observer;
 mod open_spans;
 mod otlp;
+mod read;
 mod resource;
 mod settings;
 mod traces;
 
 pub use content::CaptureContent;
+pub use convert::{ConvertError, Converted, TraceFormat, convert_trace};
 #[cfg(feature = "otlp")]
 pub use export::{Endpoint, EndpointError, ExportError, PushReport, Pusher, SignalReport};
 pub use logs::{RunLogLayer, layer};
 pub use observer::FileTelemetry;
 pub use open_spans::SpanType;
+pub use read::{DamagedLines, LogRecords, ReadLog, ReadSpan, read_spans};
 pub use settings::{
     ExporterType, Exporters, LogLevel, ObservabilitySettings, OtlpCompression, OtlpHeaders, OtlpProtocol,
     OtlpSignal, Signal,

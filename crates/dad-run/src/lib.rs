@@ -125,6 +125,7 @@ pub use self::store::archive::ImportedRun;
 pub use self::store::attempts::StepAttempt;
 pub use self::store::catalog::{Catalog, RunListing};
 pub use self::store::children::{EndedProcess, LeftProcess};
+pub use self::store::consumption::Consumption;
 pub use self::store::definition_file::{DefinitionChanges, RecordedDefinition};
 pub use self::store::diff::{RunDiff, RunSide, StepDiff, StepSide};
 pub use self::store::filter::RunFilter;
@@ -142,6 +143,10 @@ pub use self::store::run_entry::{RunEntry, Unreadable};
 pub use self::store::search::{
     FoundRun, FoundText, SearchFindings, SearchText, SearchTextError, search_runs,
 };
+pub use self::store::timeline::{
+    Activity, LoopSummary, RowKind, SlowIteration, SlowStep, Stretch, TimeSpent, Timeline, TimelineOptions,
+    TimelineRow,
+};
 pub use self::store::verify::{Damage, Verification};
 pub use self::store::view::RunView;
 
@@ -150,5 +155,6 @@ pub use self::store::view::RunView;
 pub mod internal {
     pub use crate::git_commit::git_common_dir;
     pub use crate::live::adopt::adopted;
+    pub use crate::parallel::in_parallel;
     pub use crate::rerun::diff_excerpt::shorten_diff;
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const PORTION: usize = 16;
 
 /// Applies a function to items, on as many threads as the machine executes at a time. The results stand in the order of the items.
-pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
+#[must_use]
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let portions: Vec<&[T]> = items.chunks(PORTION).collect();
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = available.min(portions.len());

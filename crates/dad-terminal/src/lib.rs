@@ -70,7 +70,7 @@ pub mod internal {
     pub use dad_core::internal::count;
 
     pub use crate::fold::Fold;
-    pub use crate::pager::page;
+    pub use crate::pager::{Pager, page};
     pub use crate::screen::{end_moving_lines, error_width, set_program};
     pub use crate::text::{
         cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, run_style, usage, waits_for,

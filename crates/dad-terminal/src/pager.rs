@@ -1,7 +1,7 @@
 //! Long results in the pager of the person.
 
 use std::io::{IsTerminal, Write, stdout};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::fold;
 use crate::prompt::result_pager;
@@ -20,16 +20,50 @@ pub fn page(text: &str) -> bool {
     if fits(text, columns, rows) {
         return false;
     }
-    let Ok(mut child) = command(&pager).stdin(Stdio::piped()).spawn() else {
+    let Some(mut pager) = Pager::started(&pager) else {
         return false;
     };
-    if let Some(mut input) = child.stdin.take() {
-        // A person who leaves the pager early has read enough.
-        let _ = input.write_all(text.as_bytes());
+    // A person who leaves the pager early has read enough.
+    let _ = pager.write(text);
+    pager.finish()
+}
+
+/// The person's pager, to which a text is written as it is made.
+#[derive(Debug)]
+pub struct Pager {
+    child: Child,
+}
+
+impl Pager {
+    /// Starts the pager, if standard output is a terminal and there is one.
+    #[must_use]
+    pub fn open() -> Option<Self> {
+        let pager = result_pager().filter(|_| !is_dumb() && stdout().is_terminal())?;
+        Self::started(&pager)
     }
-    // The code of `sh` for a command that there is not.
-    const NOT_FOUND: i32 = 127;
-    child.wait().is_ok_and(|status| status.code() != Some(NOT_FOUND))
+
+    fn started(pager: &str) -> Option<Self> {
+        let child = command(pager).stdin(Stdio::piped()).spawn().ok()?;
+        Some(Self { child })
+    }
+
+    /// Writes more of the text, and says whether it was taken: a person who left the pager takes no more.
+    #[must_use]
+    pub fn write(&mut self, text: &str) -> bool {
+        let input = self.child.stdin.as_mut();
+        input.is_some_and(|input| input.write_all(text.as_bytes()).is_ok())
+    }
+
+    /// Waits until the person has left the pager, and says whether there was one.
+    #[must_use]
+    pub fn finish(mut self) -> bool {
+        // The code of `sh` for a command that there is not.
+        const NOT_FOUND: i32 = 127;
+        drop(self.child.stdin.take());
+        self.child
+            .wait()
+            .is_ok_and(|status| status.code() != Some(NOT_FOUND))
+    }
 }
 
 /// Columns and rows of the terminal.

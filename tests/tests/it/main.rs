@@ -118,7 +118,12 @@ mod resume_settings;
 mod room;
 #[cfg(unix)]
 mod rules;
+mod run_costs;
+#[cfg(unix)]
+mod run_logs;
 mod run_reports;
+#[cfg(unix)]
+mod run_traces;
 mod runs_diff;
 mod runs_get;
 mod runs_labels;
@@ -153,6 +158,7 @@ mod terminal_live;
 mod texts;
 mod tool_calls;
 mod tool_loops;
+mod trace_convert;
 mod traces;
 #[cfg(unix)]
 mod trust;

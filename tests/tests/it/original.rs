@@ -48,6 +48,26 @@ fn they_are_listed() {
     );
 }
 
+#[test]
+fn what_they_did_not_record_is_refused_by_name() {
+    let env = environment();
+    let run = "run_20261123_022713_9d6211";
+    for args in [
+        &["runs", "trace", run][..],
+        &["runs", "logs", run],
+        &["trace", "convert", run, "--to", "chrome"],
+    ] {
+        let refused = env.refused(args);
+        assert!(
+            refused
+                .stderr
+                .contains("of the original system, which recorded no "),
+            "{refused}"
+        );
+    }
+    insta::assert_snapshot!(env.unchanged(&["runs", "cost"]).expect(0));
+}
+
 /// Ours, with the steps of the original's agent.
 const AGENT: &str = r#"schema_version: 1
 kind: agent

@@ -309,6 +309,9 @@ elements:
             &["runs", "table", "seasons", "--field", "say.outcome.results"],
             &["runs", "watch", "last"],
             &["runs", "watch", "last~1"],
+            &["runs", "trace", "last~4", "--expand"],
+            &["runs", "logs", "last~4"],
+            &["runs", "cost", "--by", "run"],
             &[
                 "runs",
                 "tag",

@@ -19,7 +19,8 @@ use std::{env, fs, thread};
 
 use async_trait::async_trait;
 use dhenara::definition::NodeBuilder;
-use dhenara::run::{Dirs, RunView};
+use dhenara::run::{Dirs, RunView, Timeline, TimelineOptions};
+use dhenara::types::Timestamp;
 use dhenara::{
     BindContext, Bound, BoundStep, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
     NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RunContext, World,
@@ -102,8 +103,15 @@ fn measure(options: &Options) -> Outcome<()> {
     reported("RunView::open", median(options.rounds, view)?, None);
     // `last` is none of a user without a key.
     let name = run.file_name().unwrap_or_default().to_string_lossy();
+    let timeline = || -> Outcome<()> {
+        let timeline = Timeline::read(&run, &TimelineOptions::default(), Timestamp::now())?;
+        same(timeline.rows.len(), 2)
+    };
+    reported("Timeline::read", median(options.rounds, timeline)?, None);
     for (title, project, words) in [
         ("dhenara runs list", &many, &["runs", "list"][..]),
+        ("dhenara runs cost", &many, &["runs", "cost", "--by", "agent"]),
+        ("dhenara runs trace", &long, &["runs", "trace", &*name]),
         ("dhenara runs show", &long, &["runs", "show", &*name]),
         (
             "dhenara runs show --json",

@@ -87,6 +87,15 @@ impl RunFollower {
     /// # Errors
     /// If the journal cannot be read, is damaged, or was cut by a repair.
     pub fn events(&mut self) -> Result<Vec<Arc<Event>>, RunError> {
+        Ok(self.next_events(usize::MAX)?.unwrap_or_default())
+    }
+
+    /// As [`events`](Self::events), but from so many records at most: of a run that has recorded very much, one part after the other.
+    /// `None` if there is no further record.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn next_events(&mut self, most: usize) -> Result<Option<Vec<Arc<Event>>>, RunError> {
         let path = self.journal_path();
         let unreadable = |error: &dyn std::fmt::Display| RunError::unreadable(&path, error);
         let len = self.journal.metadata().map_err(|e| unreadable(&e))?.len();
@@ -94,18 +103,22 @@ impl RunFollower {
             return Err(unreadable(&"it has become shorter: the run was repaired"));
         }
         if len == self.checker.len {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         self.journal
             .seek(SeekFrom::Start(self.checker.len))
             .map_err(|e| unreadable(&e))?;
         let mut lines = Lines::of(&self.journal);
         let mut events = Vec::new();
-        while let Some(line) = lines.next().map_err(|e| unreadable(&e))? {
+        let mut left = most;
+        while left > 0
+            && let Some(line) = lines.next().map_err(|e| unreadable(&e))?
+        {
             // The driver is about to write the rest of it.
             let Some(text) = line.strip_suffix(b"\n") else {
                 break;
             };
+            left -= 1;
             let number = self.checker.records + 1;
             let record = self
                 .checker
@@ -122,7 +135,7 @@ impl RunFollower {
                 )));
             }
         }
-        Ok(events)
+        Ok((left < most).then_some(events))
     }
 
     /// The run that the events are of.

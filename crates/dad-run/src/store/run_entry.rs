@@ -248,3 +248,11 @@ pub struct Unreadable {
     /// Why.
     pub reason: String,
 }
+
+impl Unreadable {
+    /// A run that cannot be read, by its directory.
+    #[must_use]
+    pub fn new(dir: PathBuf, reason: String) -> Self {
+        Self { dir, reason }
+    }
+}

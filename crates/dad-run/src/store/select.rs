@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dad_core::{HierarchyPath, PathSelector, SelectError};
+use dad_core::{HierarchyPath, PathSelector, Segment, SelectError};
 
 use crate::journal::state::ViewEntry;
 use crate::store::view::RunView;
@@ -25,6 +25,26 @@ impl RunView {
             },
             found => found.cloned(),
         }
+    }
+
+    /// The step, component or iteration that a selector means.
+    ///
+    /// # Errors
+    /// If it means nothing that the run has come to, or several.
+    pub fn select_part(&self, selector: &PathSelector) -> Result<HierarchyPath, SelectError> {
+        let leaf = selector.segments().next_back().unwrap_or_default();
+        // No record is about an iteration itself.
+        let iterations: BTreeSet<HierarchyPath> = match Segment::of(leaf) {
+            Segment::Iteration(_) => {
+                let around = self.entries.keys().filter_map(|path| {
+                    let mut around = std::iter::successors(path.parent(), HierarchyPath::parent);
+                    around.find(|path| path.leaf() == leaf)
+                });
+                around.collect()
+            }
+            _ => BTreeSet::new(),
+        };
+        selector.select(self.entries.keys().chain(&iterations)).cloned()
     }
 
     /// The step or component of the recorded definition that a selector means, whether the run reached it or not.

@@ -58,7 +58,18 @@ fn steps_and_values() {
         .by(&["runs", "tag", "last", ""])
         .by(&["runs", "search", ""])
         .by(&["run", "step", "last", "each"])
-        .by(&["run", "step", "last", "d"]);
+        .by(&["run", "step", "last", "d"])
+        .by(&["runs", "trace", "last", "each.iter_7"])
+        .by(&["runs", "trace", "last", "eahc"])
+        .by(&["runs", "trace", "last", "a/b"])
+        .by(&["runs", "logs", "last", "b"])
+        .by(&["runs", "logs", "last", "--level", "x"])
+        .by(&["runs", "logs", "last", "--failed", "--follow"])
+        .by(&["runs", "cost", "lst"])
+        .by(&["runs", "cost", "--by", "modle"])
+        .by(&["runs", "cost", "last", "--since", "7d"])
+        .by(&["trace", "convert", "last", "--to", "perfetto"])
+        .by(&["trace", "convert", "last", "--to", "chrome", "-o", "flow.yaml"]);
     assert_snapshot!(said.all());
 }
 

@@ -1,10 +1,9 @@
 //! `dhenara runs export` and `dhenara runs import`: runs as archives.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dad_fs::{AppendFile, Dir, Durability};
 use dad_terminal::{internal::count, print_line, printable};
 use serde_json::json;
 
@@ -13,6 +12,7 @@ use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::new_file::write_new;
 use crate::output::program;
 use crate::output::summary::command_in;
 use crate::output::{json, out};
@@ -43,7 +43,7 @@ impl Execute for ExportArgs {
             view.export(io::stdout().lock())?;
             return Ok(exit_code::DONE);
         }
-        let files = write_new(&self.tar, |archive| Ok(view.export(archive)?))?;
+        let files = write_new(&self.tar, "archive", |archive| Ok(view.export(archive)?))?;
         let name = printable(&self.tar.display().to_string());
         print_line(&format!("{}: {} in `{name}`", entry.run_id, count(files, "file")));
         Ok(exit_code::DONE)
@@ -54,63 +54,6 @@ impl Execute for ExportArgs {
             place: self.place.clone(),
             ..CommonOptions::default()
         }
-    }
-}
-
-/// Writes a file that must not exist and appears whole or not at all.
-fn write_new(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<u64, CommandError>,
-) -> Result<u64, CommandError> {
-    let wrong = |reason: String| {
-        let message = format!("`{}` cannot be made: {reason}", path.display());
-        CommandError::usage("archive", message)
-            .with_hint("name a file that does not exist, in a directory that does")
-    };
-    let around = path.parent().filter(|around| !around.as_os_str().is_empty());
-    let dir = Dir::open(around.unwrap_or(Path::new("."))).map_err(|error| wrong(error.to_string()))?;
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Err(wrong("it has no name that is a text".to_owned()));
-    };
-    let exists = || wrong("there is a file of this name".to_owned());
-    if dir
-        .kind(name)
-        .map_err(|error| wrong(error.to_string()))?
-        .is_some()
-    {
-        return Err(exists());
-    }
-    let temporary = dad_fs::temporary_name("archive");
-    let written = (|| {
-        let file = dir.append(&temporary).map_err(|error| wrong(error.to_string()))?;
-        let mut file = BufWriter::with_capacity(1 << 20, Growing(file));
-        let files = write(&mut file)?;
-        file.flush().map_err(|error| wrong(error.to_string()))?;
-        Ok(files)
-    })();
-    let moved = written.and_then(|files| {
-        dir.rename(&temporary, &dir, name, Durability::Process)
-            .map_err(|error| wrong(error.to_string()))?;
-        Ok(files)
-    });
-    if moved.is_err() {
-        // The error says what was wrong first.
-        let _ = dir.remove_file(&temporary);
-    }
-    moved
-}
-
-/// A file that grows, as a writer.
-struct Growing(AppendFile);
-
-impl Write for Growing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.append(bytes).map_err(|error| error.source)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

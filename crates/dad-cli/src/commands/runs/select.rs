@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use dad_core::{HierarchyPath, PathSelector, SelectError};
-use dad_run::{RunEntry, RunError};
+use dad_run::{RunEntry, RunError, RunView};
 
 use crate::error::CommandError;
 use crate::output::hint::Hint;
@@ -35,6 +35,31 @@ pub(crate) fn not_found(error: &SelectError, run: &RunEntry) -> CommandError {
         _ => "unknown_path",
     };
     CommandError::usage(code, error.to_string()).with_hint(lists_steps(run))
+}
+
+/// The error for a selector that means nothing in a run, or several things: what its definition has, it did not reach.
+pub(crate) fn missing(
+    view: &RunView,
+    selector: &PathSelector,
+    error: &SelectError,
+    run: &RunEntry,
+) -> CommandError {
+    match view.select_in_definition(selector) {
+        // The definition knows no iterations.
+        Some(_) if selector.as_str().contains("iter_") => not_reached(selector, run),
+        Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, run),
+        _ => not_found(error, run),
+    }
+}
+
+/// The error for a run of the original system, which recorded less than a command shows.
+pub(crate) fn original(run: &RunEntry, lacks: &str) -> CommandError {
+    let message = format!(
+        "`{}` is of the original system, which recorded no {lacks}",
+        run.run_id
+    );
+    let hint = Hint::default().command(["runs", "show", run.run_id.as_str()]);
+    CommandError::usage("not_recorded", message).with_hint(hint.text(" shows its steps"))
 }
 
 /// The component or step that a selector means.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use dad_core::{
-    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SelectError, StepStatus, Timestamp,
-    format_duration, format_size,
+    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp, format_duration,
+    format_size,
 };
 use dad_run::{Labels, OpenQuestion, OriginalRun, RunView, StepCommitted, Totals, ViewEntry};
 use dad_terminal::{
@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::runs::select::{not_found, not_reached, select, selector};
+use crate::commands::runs::select::{missing, select, selector};
 use crate::commands::runs::show_step::Part;
 use crate::commands::runs::{original, show_step};
 use crate::commands::{CommonOptions, Execute};
@@ -91,12 +91,7 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
         Some(text) => {
             let selector = selector(text)?;
             let path = selector.select(view.entries().map(|(path, _)| path));
-            let path = path.map_err(|error| match view.select_in_definition(&selector) {
-                // The definition knows no iterations.
-                Some(_) if text.contains("iter_") => not_reached(text, &entry),
-                Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
-                _ => not_found(&error, &entry),
-            });
+            let path = path.map_err(|error| missing(view, &selector, &error, &entry));
             show_step::show(&found, path?, arguments.part, as_json)?;
         }
     }
