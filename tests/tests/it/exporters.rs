@@ -447,6 +447,7 @@ fn messages_are_halved_until_the_receiver_takes_them() {
     let different: BTreeSet<&String> = arrived.iter().collect();
     assert_eq!(different.len(), arrived.len());
     assert_eq!(arrived.len(), recorded(&env.last_run())[0].len());
+    env.is_checked();
 }
 
 #[test]

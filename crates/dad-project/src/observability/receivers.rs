@@ -4,6 +4,7 @@ use dad_observability::{ExporterType, ObservabilitySettings, OtlpProtocol, PushR
 use dad_run::{RunEntry, layout};
 use futures_util::{StreamExt, stream};
 
+use super::config::Observability;
 use super::resolve::{Resolved, Resolver};
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -46,7 +47,7 @@ impl Project {
     /// # Errors
     /// As [`observability`](Self::observability).
     pub fn observability_warnings(&self) -> Result<Vec<String>, ProjectError> {
-        Ok(self.resolved(None)?.warnings)
+        Ok(self.shown()?.warnings)
     }
 
     /// A pusher of recorded signals to the receiver that is given, or that the project configures.
@@ -94,13 +95,24 @@ impl Project {
 
     /// The settings of observability with their origins.
     pub(crate) fn observability_settings(&self) -> Result<Vec<Setting>, ProjectError> {
-        Ok(self.resolved(None)?.shown)
+        Ok(self.shown()?.shown)
+    }
+
+    fn shown(&self) -> Result<Resolved, ProjectError> {
+        let (declared, user) = self.said();
+        let resolver = Resolver::new(self, declared, user.as_ref());
+        resolver.without_secrets().resolve(None)
     }
 
     fn resolved(&self, given: Option<&str>) -> Result<Resolved, ProjectError> {
+        let (declared, user) = self.said();
+        Resolver::new(self, declared, user.as_ref()).resolve(given)
+    }
+
+    /// What the environment of the project and its user say.
+    fn said(&self) -> (Option<&Observability>, Option<Observability>) {
         let declared = self.config.declared(&self.settings().name);
         let declared = declared.and_then(|environment| environment.observability.as_ref());
-        let user = self.user().defaults().observability;
-        Resolver::new(self, declared, user.as_ref()).resolve(given)
+        (declared, self.user().defaults().observability)
     }
 }
