@@ -164,7 +164,7 @@ class Rotel:
         """The numbers of records in its log: a line for each message says how many there are."""
         text = re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text())
         found = dict.fromkeys(SIGNALS, 0)
-        words = {"traces": "spans", "metrics": "metrics", "logs": "log_records"}
+        words = {"traces": "spans", "metrics": "metrics", "logs": "logs"}
         for signal, word in words.items():
             found[signal] = sum(int(number) for number in re.findall(rf"\b{word}\s*[=:]\s*(\d+)", text))
         return found

@@ -347,6 +347,10 @@ struct Prepared {
 async fn prepare(route: &Route, trace_dir: &Path, at: u64) -> Result<Option<Prepared>, String> {
     let (signal, protocol) = (route.signal(), route.destination.protocol);
     let trace_dir = trace_dir.to_path_buf();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is part of no step, and ends by itself"
+    )]
     let made = tokio::task::spawn_blocking(move || prepared(&trace_dir, signal, protocol, at));
     made.await.map_err(|error| error.to_string())?
 }

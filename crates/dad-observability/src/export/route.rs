@@ -97,7 +97,7 @@ pub(super) struct Route {
 enum Transport {
     Http(Http),
     #[cfg(feature = "grpc")]
-    Grpc(super::grpc::Grpc),
+    Grpc(Box<super::grpc::Grpc>),
 }
 
 impl Route {
@@ -106,7 +106,7 @@ impl Route {
         let transport = match destination.protocol {
             OtlpProtocol::HttpProtobuf | OtlpProtocol::HttpJson => Transport::Http(Http::new(&destination)?),
             #[cfg(feature = "grpc")]
-            OtlpProtocol::Grpc => Transport::Grpc(super::grpc::Grpc::new(&destination)?),
+            OtlpProtocol::Grpc => Transport::Grpc(Box::new(super::grpc::Grpc::new(&destination)?)),
             #[cfg(not(feature = "grpc"))]
             protocol @ OtlpProtocol::Grpc => return Err(ExportError::Protocol { protocol }),
         };
