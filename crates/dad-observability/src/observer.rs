@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_events::{Event, RunInfo, RunObserver};
+use dad_events::{Event, IntoObserver, RunInfo, RunObserver};
 use parking_lot::Mutex;
 use tracing::Dispatch;
 
@@ -186,5 +186,12 @@ impl FileTelemetry {
         let trouble = state.logs.take().and_then(|logs| logs.flush());
         state.warnings.extend(trouble);
         std::mem::take(&mut state.warnings)
+    }
+}
+
+impl IntoObserver for ObservabilitySettings {
+    fn into_observer(self) -> Option<Arc<dyn RunObserver>> {
+        let wanted = self.enable_tracing || self.enable_metrics || self.enable_logging;
+        wanted.then(|| Arc::new(FileTelemetry::new(self)) as Arc<dyn RunObserver>)
     }
 }

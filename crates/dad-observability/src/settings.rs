@@ -3,14 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use dad_events::{IntoObserver, RunObserver};
 use derive_setters::Setters;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::observer::FileTelemetry;
 
 /// The signals of a run, and their exporters. The names are those of the original system.
 ///
@@ -386,11 +382,4 @@ pub enum LogLevel {
     Warn,
     /// Problems.
     Error,
-}
-
-impl IntoObserver for ObservabilitySettings {
-    fn into_observer(self) -> Option<Arc<dyn RunObserver>> {
-        let wanted = self.enable_tracing || self.enable_metrics || self.enable_logging;
-        wanted.then(|| Arc::new(FileTelemetry::new(self)) as Arc<dyn RunObserver>)
-    }
 }

@@ -1,4 +1,4 @@
-//! What a project writes about its runs, and where it sends that.
+//! The signals of the runs of a project, and their receivers.
 
 use dad_observability::{ExporterType, ObservabilitySettings, OtlpProtocol, PushReport, Pusher, Signal};
 use dad_run::{RunEntry, layout};
@@ -42,7 +42,7 @@ impl Project {
         Ok(self.resolved(None)?.settings)
     }
 
-    /// What the environment says about observability and this program does not know, for people.
+    /// The warnings about variables of the environment that name what this program does not have, for people.
     ///
     /// # Errors
     /// As [`observability`](Self::observability).
@@ -109,7 +109,7 @@ impl Project {
         Resolver::new(self, declared, user.as_ref()).resolve(given)
     }
 
-    /// What the environment of the project and its user say.
+    /// The configuration of the project in its environment, and that of its user.
     fn said(&self) -> (Option<&Observability>, Option<Observability>) {
         let declared = self.config.declared(&self.settings().name);
         let declared = declared.and_then(|environment| environment.observability.as_ref());

@@ -37,7 +37,7 @@ pub(super) struct Resolved {
     /// `None` if no signals are written.
     pub(super) settings: Option<ObservabilitySettings>,
     pub(super) shown: Vec<Setting>,
-    /// What the environment says and this program does not know.
+    /// The warnings about what the environment says and this program does not have.
     pub(super) warnings: Vec<String>,
 }
 
