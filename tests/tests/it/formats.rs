@@ -109,8 +109,8 @@ async fn every_kind_of_file_has_its_schema() {
     let _ = there.run(&["runs", "import", &archive]).expect(0);
     seen.extend(validate_run_dir(&there.last_run()).schemas);
 
-    // Only where another process intervenes; the tests of that check it.
-    seen.extend(["inbox", "question"].map(str::to_owned));
+    // Only where another process intervenes, or takes the signals; the tests of that check it.
+    seen.extend(["export", "inbox", "question"].map(str::to_owned));
 
     // Events stand in no file.
     let is_of_a_file = |name: &&str| !name.starts_with("cli_") && !["common", "event"].contains(name);

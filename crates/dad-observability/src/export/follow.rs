@@ -47,7 +47,7 @@ pub(crate) struct Followers {
     outcomes: Arc<Mutex<BTreeMap<Signal, Outcome>>>,
 }
 
-/// What became of a signal up to now.
+/// The outcome of a signal up to now.
 #[derive(Debug, Default)]
 struct Outcome {
     /// Why the last attempt did not succeed.

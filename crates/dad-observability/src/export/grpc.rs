@@ -15,8 +15,8 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
+use super::destination::Destination;
 use super::failure::{Accepted, ExportError, Failure};
-use super::route::Destination;
 use crate::settings::Signal;
 
 /// The connection to one receiver, opened by the first message.
@@ -26,7 +26,7 @@ pub(super) struct Grpc {
     channel: OnceLock<Channel>,
 }
 
-/// What a receiver says beside the code of an error, `google.rpc.Status`.
+/// The words of a receiver beside the code of an error, `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
 struct Details {
     #[prost(message, repeated, tag = "3")]

@@ -20,8 +20,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
 use serde_json::Value;
 
+use super::destination::Destination;
 use super::failure::{Accepted, ExportError, Failure};
-use super::route::Destination;
 use crate::settings::{OtlpProtocol, Signal};
 
 /// The part of an answer that is read, in bytes.

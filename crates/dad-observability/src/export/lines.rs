@@ -43,8 +43,9 @@ impl Lines {
     /// If the file cannot be read, or is shorter than that.
     pub(super) fn open(trace_dir: &Path, signal: Signal, at: u64) -> io::Result<Option<Self>> {
         let dir = optional(Dir::open(trace_dir)).map_err(|error| error.source)?;
-        let opened = dir.map(|dir| dir.open_regular(file_of(signal))).transpose();
-        let Some((mut file, len)) = opened.map_err(|error| error.source)?.flatten() else {
+        let open = |dir: Dir| optional(dir.open_regular(file_of(signal)));
+        let opened = dir.map(open).transpose().map_err(|error| error.source)?;
+        let Some((mut file, len)) = opened.flatten().flatten() else {
             return Ok(None);
         };
         if at > len {

@@ -322,3 +322,133 @@ fn mark(record: &mut Value, signal: Signal) {
         attributes.push(json!({ "key": TRUNCATED, "value": { "boolValue": true } }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(service: &str, scope: &str, ids: std::ops::Range<u64>) -> String {
+        let spans = ids.map(|id| {
+            json!({ "traceId": "0102030405060708090a0b0c0d0e0f10", "spanId": format!("{id:016x}"), "name": "a" })
+        });
+        let resource =
+            json!({ "attributes": [{ "key": "service.name", "value": { "stringValue": service } }] });
+        let scopes = json!([{ "scope": { "name": scope }, "spans": spans.collect::<Vec<_>>() }]);
+        let request = json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": scopes }] });
+        format!("{request}\n")
+    }
+
+    fn decoded(message: &Message) -> ExportTraceServiceRequest {
+        ExportTraceServiceRequest::decode(&*message.bytes).unwrap()
+    }
+
+    fn ids(messages: &[Message]) -> Vec<u64> {
+        let mut ids = Vec::new();
+        for message in messages {
+            for resource in decoded(message).resource_spans {
+                for scope in resource.scope_spans {
+                    let own = scope.spans.into_iter().map(|span| span.span_id);
+                    ids.extend(own.map(|id| u64::from_be_bytes(id.try_into().unwrap())));
+                }
+            }
+        }
+        ids
+    }
+
+    #[test]
+    fn lines_of_one_resource_and_scope_are_one_list() {
+        let lines = line("a", "x", 0..2)
+            + &line("a", "x", 2..3)
+            + "torn\n"
+            + &line("a", "y", 3..5)
+            + &line("b", "y", 5..6);
+        let (records, unreadable) = Records::of_lines(Signal::Traces, lines.as_bytes());
+        assert_eq!((records.count(), unreadable), (6, 1));
+        let (messages, unfit) = records.messages(OtlpProtocol::HttpProtobuf, LONGEST);
+        assert_eq!((messages.len(), unfit.len()), (1, 0));
+        let request = decoded(&messages[0]);
+        let scopes: Vec<usize> = request
+            .resource_spans
+            .iter()
+            .map(|resource| resource.scope_spans.len())
+            .collect();
+        assert_eq!(scopes, [2, 1]);
+        assert_eq!(ids(&messages), (0..6).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_long_request_is_divided_without_loss_and_in_order() {
+        let lines: String = (0..10)
+            .map(|number| {
+                line(
+                    &format!("service {}", number / 4),
+                    "x",
+                    number * 30..(number + 1) * 30,
+                )
+            })
+            .collect();
+        for longest in [5000, 900, 200] {
+            let (records, _) = Records::of_lines(Signal::Traces, lines.as_bytes());
+            let (messages, unfit) = records.messages(OtlpProtocol::HttpProtobuf, longest);
+            assert_eq!(unfit, []);
+            assert!(messages.iter().all(|message| message.bytes.len() <= longest));
+            assert_eq!(ids(&messages), (0..300).collect::<Vec<_>>(), "{longest}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_refused_is_halved_down_to_single_records() {
+        let (records, _) = Records::of_lines(Signal::Traces, line("a", "x", 0..5).as_bytes());
+        let (mut waiting, _) = records.messages(OtlpProtocol::HttpProtobuf, LONGEST);
+        let mut single = Vec::new();
+        while let Some(message) = waiting.pop() {
+            if message.count() == 1 {
+                single.push(message);
+            } else {
+                waiting.extend(message.divided(OtlpProtocol::HttpProtobuf).0.into_iter().rev());
+            }
+        }
+        assert_eq!(ids(&single), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn only_the_largest_values_of_a_long_record_are_cut() {
+        let long = "ä".repeat(4000);
+        let record = json!({
+            "severityNumber": 9,
+            "body": { "stringValue": long },
+            "attributes": [{ "key": "short", "value": { "stringValue": "kept" } }],
+        });
+        let request = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
+        let lines = request.to_string();
+        let (records, _) = Records::of_lines(Signal::Logs, lines.as_bytes());
+        let (messages, _) = records.messages(OtlpProtocol::HttpProtobuf, 3001);
+        let request = ExportLogsServiceRequest::decode(&*messages[0].bytes).unwrap();
+        let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+        let shown = format!("{record:?}");
+        assert!(
+            messages[0].bytes.len() <= 3001 && shown.contains("ää…"),
+            "{shown}"
+        );
+        let keys: Vec<&str> = record
+            .attributes
+            .iter()
+            .map(|attribute| &*attribute.key)
+            .collect();
+        assert_eq!(keys, ["short", TRUNCATED]);
+        assert!(shown.contains("kept"));
+        let (records, _) = Records::of_lines(Signal::Logs, lines.as_bytes());
+        let (messages, unfit) = records.messages(OtlpProtocol::HttpJson, 60);
+        assert_eq!((messages.len(), unfit[0].records), (0, 1));
+    }
+
+    #[test]
+    fn what_is_no_record_is_left_out_and_the_rest_is_sent() {
+        let mut broken: Value = serde_json::from_str(&line("a", "x", 0..3)).unwrap();
+        broken["resourceSpans"][0]["scopeSpans"][0]["spans"][1]["spanId"] = json!("no id");
+        let (records, _) = Records::of_lines(Signal::Traces, broken.to_string().as_bytes());
+        let (messages, unfit) = records.messages(OtlpProtocol::HttpProtobuf, LONGEST);
+        assert_eq!(ids(&messages), [0, 2]);
+        assert!(unfit[0].records == 1 && unfit[0].reason.contains("it is no OTLP"));
+    }
+}

@@ -5,6 +5,7 @@
 //! acknowledged batch. So each record arrives at least once: a batch whose answer was lost is sent again, with the same ids.
 
 mod console;
+mod destination;
 mod endpoint;
 mod failure;
 mod follow;

@@ -1,7 +1,6 @@
 //! Sends what receivers have not acknowledged yet.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -41,8 +40,6 @@ pub struct Pusher {
     secrets: SecretRegistry,
     retries: usize,
     again: bool,
-    /// Why a receiver cannot be reached: each further run would wait for the same.
-    given_up: OnceLock<String>,
 }
 
 /// The outcome of a push for one run.
@@ -121,7 +118,6 @@ impl Pusher {
             secrets,
             retries: RETRIES,
             again: false,
-            given_up: OnceLock::new(),
         })
     }
 
@@ -149,12 +145,12 @@ impl Pusher {
     /// Sends what is left of the signals below a `.trace` directory, up to the last line that is whole.
     pub async fn push(&self, trace_dir: &Path) -> PushReport {
         let signals = self.routes.iter().map(|route| async move {
-            if let Some(reason) = self.given_up.get() {
+            if let Some(reason) = route.given_up.get() {
                 return self.not_tried(route, trace_dir, reason);
             }
             let (mut report, failure) = self.pass(route, trace_dir).await;
             if let Some(Failure::Later { reason, .. }) = &failure {
-                let _ = self.given_up.set(self.clean(reason));
+                let _ = route.given_up.set(self.clean(reason));
             }
             report.left = self.left(route, trace_dir, report.reason.is_some());
             report
@@ -347,6 +343,10 @@ struct Prepared {
 async fn prepare(route: &Route, trace_dir: &Path, at: u64) -> Result<Option<Prepared>, String> {
     let (signal, protocol) = (route.signal(), route.destination.protocol);
     let trace_dir = trace_dir.to_path_buf();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is part of no step, and ends by itself"
+    )]
     let made = tokio::task::spawn_blocking(move || prepared(&trace_dir, signal, protocol, at));
     made.await.map_err(|error| error.to_string())?
 }

@@ -18,7 +18,7 @@ pub struct Observability {
     pub enabled: Option<bool>,
     /// The service that signals are attributed to.
     pub service_name: Option<String>,
-    /// What holds for all signals.
+    /// The exporter and receiver of all signals.
     pub all: SignalConfig,
     /// Differences for spans.
     pub traces: SignalConfig,
@@ -51,7 +51,7 @@ pub struct SignalConfig {
 }
 
 impl Observability {
-    /// What is said for one signal alone, or for all.
+    /// The part for one signal alone, or for all.
     pub(super) const fn of(&self, signal: Option<Signal>) -> &SignalConfig {
         match signal {
             None => &self.all,

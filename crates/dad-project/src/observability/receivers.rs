@@ -1,9 +1,10 @@
-//! What a project writes about its runs, and where it sends that.
+//! The signals of the runs of a project, and their receivers.
 
 use dad_observability::{ExporterType, ObservabilitySettings, OtlpProtocol, PushReport, Pusher, Signal};
 use dad_run::{RunEntry, layout};
 use futures_util::{StreamExt, stream};
 
+use super::config::Observability;
 use super::resolve::{Resolved, Resolver};
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -41,12 +42,12 @@ impl Project {
         Ok(self.resolved(None)?.settings)
     }
 
-    /// What the environment says about observability and this program does not know, for people.
+    /// The warnings about variables of the environment that name what this program does not have, for people.
     ///
     /// # Errors
     /// As [`observability`](Self::observability).
     pub fn observability_warnings(&self) -> Result<Vec<String>, ProjectError> {
-        Ok(self.resolved(None)?.warnings)
+        Ok(self.shown()?.warnings)
     }
 
     /// A pusher of recorded signals to the receiver that is given, or that the project configures.
@@ -94,13 +95,24 @@ impl Project {
 
     /// The settings of observability with their origins.
     pub(crate) fn observability_settings(&self) -> Result<Vec<Setting>, ProjectError> {
-        Ok(self.resolved(None)?.shown)
+        Ok(self.shown()?.shown)
+    }
+
+    fn shown(&self) -> Result<Resolved, ProjectError> {
+        let (declared, user) = self.said();
+        let resolver = Resolver::new(self, declared, user.as_ref());
+        resolver.without_secrets().resolve(None)
     }
 
     fn resolved(&self, given: Option<&str>) -> Result<Resolved, ProjectError> {
+        let (declared, user) = self.said();
+        Resolver::new(self, declared, user.as_ref()).resolve(given)
+    }
+
+    /// The configuration of the project in its environment, and that of its user.
+    fn said(&self) -> (Option<&Observability>, Option<Observability>) {
         let declared = self.config.declared(&self.settings().name);
         let declared = declared.and_then(|environment| environment.observability.as_ref());
-        let user = self.user().defaults().observability;
-        Resolver::new(self, declared, user.as_ref()).resolve(given)
+        (declared, self.user().defaults().observability)
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Resolved {
     /// `None` if no signals are written.
     pub(super) settings: Option<ObservabilitySettings>,
     pub(super) shown: Vec<Setting>,
-    /// What the environment says and this program does not know.
+    /// The warnings about what the environment says and this program does not have.
     pub(super) warnings: Vec<String>,
 }
 
@@ -102,6 +102,8 @@ fn wrong(place: impl Into<String>, reason: impl Into<String>) -> ProjectError {
 pub(super) struct Resolver<'a> {
     project: &'a Project,
     sources: Vec<Source<'a>>,
+    /// Whether the secrets of headers are looked up.
+    wants_secrets: bool,
     resolved: Resolved,
 }
 
@@ -120,7 +122,16 @@ impl<'a> Resolver<'a> {
                 .into_iter()
                 .flatten()
                 .collect(),
+            wants_secrets: true,
             resolved: Resolved::default(),
+        }
+    }
+
+    /// The same for showing the settings, for which no secret has to be there.
+    pub(super) fn without_secrets(self) -> Self {
+        Self {
+            wants_secrets: false,
+            ..self
         }
     }
 
@@ -319,6 +330,9 @@ impl<'a> Resolver<'a> {
         let Some(found) = self.first(&HEADER, signal)? else {
             return Ok(OtlpHeaders::default());
         };
+        if !self.wants_secrets {
+            return Ok(OtlpHeaders::default());
+        }
         // Whose the values are: the names of variables, or of nothing if they are the project's own.
         let mut of_user: Vec<String> = Vec::new();
         match &found.origin {
