@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// What the GenAI conventions require, as data.
+/// The requirements of the GenAI conventions, as data.
 const CONVENTIONS: &str = include_str!("conventions.json");
 
 /// The spans, instruments and log records of a run.

@@ -8,7 +8,7 @@ use derive_setters::Setters;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::event::seconds;
+use crate::seconds::{optional_seconds, seconds};
 
 /// The number of an activity, counted in the process that drives the run.
 pub type ActivityId = u64;
@@ -307,7 +307,7 @@ pub struct ActivityEnded {
     /// Since it began.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
-    /// How it ended.
+    /// The end.
     #[serde(flatten)]
     pub end: ActivityEnd,
 }
@@ -397,14 +397,4 @@ impl ModelAnswer {
             ..Self::default()
         }
     }
-}
-
-#[expect(clippy::ref_option, reason = "serde passes a reference")]
-fn optional_seconds<S: serde::Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    duration
-        .map(|duration| duration.as_secs_f64())
-        .serialize(serializer)
 }

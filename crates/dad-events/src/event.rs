@@ -20,6 +20,7 @@ use crate::activity::{ActivityEnded, ActivityStarted, PartEnded, PartStarted};
 use crate::ask::{AskError, settings_as};
 use crate::handler::EventPayload;
 use crate::reader::ResultReader;
+use crate::seconds::seconds;
 
 /// The kinds of events, by the names they have in `pre_events` and in the original system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -153,10 +154,6 @@ impl RunInfo {
     pub fn root_path(&self) -> HierarchyPath {
         HierarchyPath::root(&self.root_id)
     }
-}
-
-pub(crate) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 /// Something that happened in a run.

@@ -27,6 +27,7 @@ mod event;
 mod handler;
 mod observer;
 mod reader;
+mod seconds;
 mod subscription;
 mod time_limit;
 

@@ -1,26 +1,11 @@
 //! The content of calls in traces: prompts, answers, arguments and results, by opt-in.
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::genai;
 use crate::otlp::attribute;
-
-/// Whether traces hold prompts, answers, arguments and results. They are in the files of the run in any case, and spans name
-/// those.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CaptureContent {
-    /// No content.
-    #[default]
-    None,
-    /// Texts up to a length, and of long conversations the end.
-    Truncated,
-    /// The whole content.
-    Full,
-}
+use crate::settings::CaptureContent;
 
 /// The choice of content, and the longest text in bytes.
 #[derive(Clone, Copy, Debug)]

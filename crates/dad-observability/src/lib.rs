@@ -46,7 +46,6 @@ mod resource;
 mod settings;
 mod traces;
 
-pub use content::CaptureContent;
 pub use convert::{ConvertError, Converted, TraceFormat, convert_trace};
 #[cfg(feature = "otlp")]
 pub use export::{Endpoint, EndpointError, ExportError, PushReport, Pusher, SignalReport};
@@ -55,6 +54,6 @@ pub use observer::FileTelemetry;
 pub use open_spans::SpanType;
 pub use read::{DamagedLines, LogRecords, ReadLog, ReadSpan, read_spans};
 pub use settings::{
-    ExporterType, Exporters, LogLevel, ObservabilitySettings, OtlpCompression, OtlpHeaders, OtlpProtocol,
-    OtlpSignal, Signal,
+    CaptureContent, ExporterType, Exporters, LogLevel, ObservabilitySettings, OtlpCompression, OtlpHeaders,
+    OtlpProtocol, OtlpSignal, Signal,
 };

@@ -11,16 +11,16 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use parking_lot::Mutex;
 use tracing::Dispatch;
 
-use crate::content::{Capture, CaptureContent};
+use crate::content::Capture;
 use crate::exporters::Exporters;
 use crate::interrupted;
 use crate::life::Life;
 use crate::logs::{RunLogLayer, RunLogs};
 use crate::metrics::Metrics;
 use crate::names::{LOGS_FILE, METRICS_FILE, TRACE_FILE};
-use crate::otlp::{LineFile, resource};
+use crate::otlp::LineFile;
 use crate::resource::ResourceFacts;
-use crate::settings::ObservabilitySettings;
+use crate::settings::{CaptureContent, ObservabilitySettings};
 use crate::traces::{self, Traces};
 
 /// Writes the signals of one run below its `.trace/`. Made from [`ObservabilitySettings`].
@@ -223,7 +223,7 @@ impl RunObserver for FileTelemetry {
         let settings = &self.settings;
         let mut state = self.state();
         state.run_id = run.run_id.to_string();
-        state.resource = Arc::new(resource(&ResourceFacts::new(settings, run.run_id.as_str())));
+        state.resource = Arc::new(ResourceFacts::new(settings, run.run_id.as_str()).resource());
         if settings.enable_tracing {
             let capture = Capture::new(settings.capture_content, settings.content_limit);
             let file = state.open(&run.trace_dir, TRACE_FILE);

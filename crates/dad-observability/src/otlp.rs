@@ -6,11 +6,9 @@ use dad_core::Timestamp;
 use dad_fs::{AppendFile, Dir, FsResult};
 use opentelemetry::{StringValue, Value};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde::Serialize;
 
 use crate::names::SCOPE;
-use crate::resource::ResourceFacts;
 
 /// A file of export requests, one a line.
 #[derive(Debug)]
@@ -80,13 +78,6 @@ pub(crate) fn integer(key: &'static str, number: impl TryInto<i64>) -> KeyValue 
 pub(crate) fn texts(key: &'static str, texts: &[String]) -> KeyValue {
     let texts: Vec<StringValue> = texts.iter().cloned().map(StringValue::from).collect();
     attribute(key, Value::Array(texts.into()))
-}
-
-pub(crate) fn resource(facts: &ResourceFacts) -> Resource {
-    Resource {
-        attributes: facts.attributes(),
-        ..Resource::default()
-    }
 }
 
 pub(crate) fn scope() -> InstrumentationScope {

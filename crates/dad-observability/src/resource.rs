@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::otlp::attribute;
 use crate::settings::ObservabilitySettings;
@@ -54,13 +54,17 @@ impl ResourceFacts {
         }
     }
 
-    /// The facts as attributes.
-    pub(crate) fn attributes(&self) -> Vec<KeyValue> {
+    /// The facts as a resource.
+    pub(crate) fn resource(&self) -> Resource {
         let texts = self.attributes.iter();
-        texts
+        let attributes = texts
             .map(|(name, value)| attribute(name, value.clone()))
             .chain([attribute("process.pid", self.process_id)])
-            .collect()
+            .collect();
+        Resource {
+            attributes,
+            ..Resource::default()
+        }
     }
 }
 

@@ -8,8 +8,6 @@ use std::time::Duration;
 use derive_setters::Setters;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::content::CaptureContent;
-
 /// The signals of a run, and their exporters. The names are those of the original system.
 ///
 /// The files of a run are written whatever the exporters are: an exporter reads them.
@@ -124,6 +122,21 @@ impl ObservabilitySettings {
         let all = [&self.otlp_headers].into_iter().chain(signals);
         all.flat_map(|headers| headers.iter().map(|(_, value)| value))
     }
+}
+
+/// Whether traces hold prompts, answers, arguments and results. They are in the files of the run in any case, and spans name
+/// those.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CaptureContent {
+    /// No content.
+    #[default]
+    None,
+    /// Texts up to a length, and of long conversations the end.
+    Truncated,
+    /// The whole content.
+    Full,
 }
 
 /// A signal of OpenTelemetry.

@@ -300,7 +300,7 @@ elements:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_of_models_and_tools_are_told_by_the_conventions() {
+async fn calls_of_models_and_tools_follow_the_conventions() {
     let wanted = calls("shout", &json!({ "word": "abc" }));
     let scripted = Scripted::new(vec![wanted, says("done")]).await;
     let tool = "{ name: shout, description: says a word, command: [echo, \"{word}\"], parameters: { type: object, properties: { word: { type: string } } } }";

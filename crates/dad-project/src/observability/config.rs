@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dad_observability::{Exporters, OtlpCompression, OtlpProtocol, Signal};
+use dad_observability::{CaptureContent, Exporters, OtlpCompression, OtlpProtocol, Signal};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -18,6 +18,8 @@ pub struct Observability {
     pub enabled: Option<bool>,
     /// The service that signals are attributed to.
     pub service_name: Option<String>,
+    /// Whether spans hold prompts, answers, arguments and results; not by default.
+    pub capture_content: Option<CaptureContent>,
     /// The exporter and receiver of all signals.
     pub all: SignalConfig,
     /// Differences for spans.
@@ -79,6 +81,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
 struct Mapping {
     enabled: Option<bool>,
     service_name: Option<String>,
+    capture_content: Option<CaptureContent>,
     exporter: Option<Exporters>,
     endpoint: Option<String>,
     protocol: Option<OtlpProtocol>,
@@ -97,6 +100,7 @@ impl From<Mapping> for Observability {
         Self {
             enabled: mapping.enabled,
             service_name: mapping.service_name,
+            capture_content: mapping.capture_content,
             all: SignalConfig {
                 exporter: mapping.exporter,
                 endpoint: mapping.endpoint,

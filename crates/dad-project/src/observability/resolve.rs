@@ -188,6 +188,10 @@ impl<'a> Resolver<'a> {
             settings.service_name = name;
         }
         settings.resource_attributes = attributes;
+        if let Some((content, origin)) = self.in_files(|said| said.capture_content) {
+            self.show("observability.capture_content".to_owned(), json!(content), origin);
+            settings.capture_content = content;
+        }
         Ok(())
     }
 
