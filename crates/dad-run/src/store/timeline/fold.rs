@@ -72,8 +72,11 @@ impl Fold {
             RecordBody::RunCreated { run_id, .. } => {
                 self.run_id = Some(run_id);
                 self.run.begin(at, Activity::Idle);
+                self.resume(at);
             }
-            RecordBody::RunStarted(_) | RecordBody::RunResumed(_) => {
+            // By the process that made it.
+            RecordBody::RunStarted(_) => {}
+            RecordBody::RunResumed(_) => {
                 // The process before it died.
                 self.pause(last_at);
                 self.resume(at);
