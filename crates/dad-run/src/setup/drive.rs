@@ -86,10 +86,7 @@ pub(crate) fn drive(
         history: opened.history.map(Arc::new),
         voided: Arc::default(),
     };
-    let memo_seal = options
-        .origin_key
-        .as_ref()
-        .map(|key| MemoSeal::new(key, &opened.run_id));
+    let memo_seal = memo_seal(&options, &opened.run_id);
     let state = State::new(
         opened.journal,
         opened.lease,
@@ -143,6 +140,11 @@ pub(crate) fn drive(
         .metadata(RunStatus::Running, None, None)
         .write(&inner.trace, inner.durability)?;
     Ok(ActiveRun::new(inner))
+}
+
+fn memo_seal(options: &Options, run_id: &RunId) -> Option<MemoSeal> {
+    let key = options.origin_key.as_ref();
+    key.map(|key| MemoSeal::new(key, run_id))
 }
 
 fn identity(
