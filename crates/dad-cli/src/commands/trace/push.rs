@@ -173,9 +173,9 @@ impl PushArgs {
     }
 }
 
-/// Whether the receiver of any signal was asked.
+/// Whether the receivers of all signals were asked.
 fn is_tried(report: &PushReport) -> bool {
-    report.signals.iter().any(|signal| signal.tried)
+    report.signals.iter().all(|signal| signal.tried)
 }
 
 /// Prints what went wrong with a run: a line for each receiver and reason, which several signals may share.
