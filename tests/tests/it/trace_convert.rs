@@ -103,8 +103,11 @@ fn for_perfetto_each_lane_nests() {
     assert!(again.stderr.contains("there is a file of this name"), "{again}");
 }
 
-/// A line of spans: name, id, parent, begin and end in nanoseconds, session.
-fn spans(spans: &[(&str, u64, u64, u64, u64, Option<u64>)]) -> String {
+/// A span: name, id, parent, begin and end in nanoseconds, session.
+type Fixture<'a> = (&'a str, u64, u64, u64, u64, Option<u64>);
+
+/// A line of spans.
+fn spans(spans: &[Fixture<'_>]) -> String {
     let spans = spans.iter().map(|(name, id, parent, from, to, session)| {
         let mut attributes = vec![json!({ "key": "text", "value": { "stringValue": "\u{1b}[2J" } })];
         attributes.extend(session.map(|number| json!({ "key": "dhenara.session", "value": { "intValue": number.to_string() } })));

@@ -70,6 +70,7 @@ pub(crate) fn drive(
     let epoch = opened.journal.progress().tally.epoch + 1;
     let usage = opened.journal.progress().tally.totals.usage;
     let salt = salt_of(&opened.journal);
+    let memo_seal = memo_seal(&options, &opened.run_id);
     let identity = Arc::new(identity(&opened, context.root_id, &options, plan.as_ref()));
     let mut inbox = opened.inbox.in_session(epoch);
     let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
@@ -86,7 +87,6 @@ pub(crate) fn drive(
         history: opened.history.map(Arc::new),
         voided: Arc::default(),
     };
-    let memo_seal = memo_seal(&options, &opened.run_id);
     let state = State::new(
         opened.journal,
         opened.lease,
