@@ -8,9 +8,10 @@ use dad_testing::FakeModel;
 use dad_tests::{Telemetry, TelemetryRecord, TelemetrySpan};
 use dhenara::models::Models;
 use dhenara::observability::CaptureContent;
+use dhenara::types::SecretRegistry;
 use dhenara::{
-    AIModelNode, CallbackBuilder, FlowBuilder, FlowRunner, ForEachBuilder, NodeContext, NodeError,
-    NodeRegistry, ObservabilitySettings, RunContext,
+    AIModelNode, CallbackBuilder, CommandNode, FlowBuilder, FlowRunner, ForEachBuilder, NodeContext,
+    NodeError, NodeRegistry, ObservabilitySettings, RunContext,
 };
 use serde_json::{Value, json};
 use tracing::instrument::WithSubscriber;
@@ -426,4 +427,42 @@ async fn runs_of_one_process_write_nothing_into_the_files_of_each_other() {
         traces.insert(trace);
     }
     assert_eq!(traces.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_secrets_are_masked_in_every_signal() {
+    const SECRET: &str = "sk-0123456789abcdef";
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = SecretRegistry::new();
+    assert!(secrets.add(SECRET));
+    let client = FakeModel::answering([format!("I repeat {SECRET}")]);
+    let prompt = format!("Repeat {SECRET}");
+    let command = CommandNode::new([vec!["false".to_owned(), SECRET.to_owned()]]);
+    let flow = FlowBuilder::new()
+        .node("ask", AIModelNode::new(["test/fake"]).prompt(prompt))
+        .node("fails", command)
+        .build()
+        .unwrap();
+    let context = RunContext::builder("flow", dir.path())
+        .secrets(secrets)
+        .nodes(dhenara::builtin_nodes())
+        .resource(Arc::new(Models::offline(client)))
+        .observability_settings(ObservabilitySettings::default().capture_content(CaptureContent::Full));
+    let failed = FlowRunner::new(flow, context.build().unwrap()).run().await;
+    let run = failed.unwrap_err().report().unwrap().run_dir.clone();
+    for file in ["trace.jsonl", "metrics.jsonl", "logs.jsonl"] {
+        let written = std::fs::read_to_string(run.join(".trace").join(file)).unwrap();
+        assert!(!written.contains(SECRET), "{file}: {written}");
+    }
+    let telemetry = Telemetry::read(&run);
+    let call = telemetry.of_kind("model_call").next().unwrap();
+    assert!(
+        call.text("gen_ai.input.messages").contains("Repeat [redacted]"),
+        "{call:?}"
+    );
+    let command = telemetry.of_kind("command").next().unwrap();
+    assert!(
+        command.text("process.command_line").contains("[redacted]"),
+        "{command:?}"
+    );
 }
