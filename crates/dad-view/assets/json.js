@@ -56,7 +56,7 @@ function node(prefix, place, value, open) {
   const path = prefix + pathOf(place);
   const copyPath = copyButton(path, `Copy the path ${visible(path)}`, "path");
   if (!isNested(value)) return el("div", { class: "json-leaf" }, key, leaf(value), copyPath);
-  const summary = el("summary", {}, key, el("span", { class: "dim" }, inShort(value)), copyPath);
+  const summary = el("summary", {}, key, el("span", { class: "dim" }, inShort(value)));
   const details = /** @type {HTMLDetailsElement} */ (el("details", { class: "json-node" }, summary));
   const inner = el("div", { class: "json-inner" });
   details.append(inner);
@@ -67,7 +67,7 @@ function node(prefix, place, value, open) {
     details.open = true;
     show();
   }
-  return details;
+  return el("div", { class: "json-box" }, details, copyPath);
 }
 
 /**
@@ -135,6 +135,6 @@ export function jsonTree(value, prefix, name) {
     fill(tree, lines.length > 0 ? lines : el("p", { class: "dim" }, "Nothing here has this text."), most);
   });
   all();
-  const tools = el("div", { class: "tools" }, search, copyButton(JSON.stringify(value, null, 2), `Copy ${name} as JSON`, "copy JSON"));
+  const tools = el("div", { class: "tools" }, search, copyButton(JSON.stringify(value, null, 2), `Copy JSON of ${name}`, "copy JSON"));
   return el("div", {}, isNested(value) && tools, tree);
 }

@@ -87,13 +87,14 @@ export function waits(run, onOpen, path) {
  * @param {string[]} heads
  * @param {(import("./dom.js").Child)[][]} rows
  * @param {string} name
+ * @param {number} [count] the rows that there are, if `rows` are the first of them
  */
-function table(heads, rows, name) {
+function table(heads, rows, name, count = rows.length) {
   const used = heads.map((_, index) => index === 0 || rows.some((cells) => cells[index] !== ""));
   const head = el("tr", {}, heads.map((text, index) => used[index] && el("th", { scope: "col", class: index > 0 ? "right" : "" }, text)));
   const cell = (/** @type {import("./dom.js").Child} */ value, /** @type {number} */ index) => used[index] && el(index > 0 ? "td" : "th", index > 0 ? { class: "right" } : { scope: "row" }, value);
-  const body = rows.slice(0, MOST_ROWS).map((cells) => el("tr", {}, cells.map(cell)));
-  const left = rows.length > MOST_ROWS && el("p", { class: "dim" }, `${counted(rows.length - MOST_ROWS, "more row")}; the tree on this page has all of them`);
+  const body = rows.map((cells) => el("tr", {}, cells.map(cell)));
+  const left = count > rows.length && el("p", { class: "dim" }, `${counted(count - rows.length, "more row")}; the tree on this page has all of them`);
   return el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": name }, el("table", {}, el("thead", {}, head), el("tbody", {}, body)), left);
 }
 
@@ -115,13 +116,13 @@ function took(run, node) {
  * @param {(path: string) => void} onOpen
  */
 function components(run, nodes, onOpen) {
-  const rows = nodes.map((node) => {
+  const rows = nodes.slice(0, MOST_ROWS).map((node) => {
     const usage = node.entry?.totals?.usage ?? node.entry?.usage;
     const ms = took(run, node);
     const name = el("button", { type: "button", class: "quiet link", click: () => onOpen(node.path) }, sign(node.status), " ", visible(node.name));
     return [name, ms === undefined ? "" : duration(ms), node.entry?.totals ? steps(node.entry.totals.counts) : "", usage?.total_tokens ? number(usage.total_tokens) : "", cost(usage?.cost ?? node.entry?.cost)];
   });
-  return table(["name", "took", "steps", "tokens", "cost"], rows, "Parts");
+  return table(["name", "took", "steps", "tokens", "cost"], rows, "Parts", nodes.length);
 }
 
 /** @param {Run} run */

@@ -54,7 +54,8 @@ function start(run) {
     const body = node === null ? runPage(run, open) : isStep(node) ? stepPage(run, node, open) : componentPage(run, node, open);
     fill(detail, node && breadcrumbs(node), el("div", { class: "title" }, title, copyName), body);
     detail.scrollTop = 0;
-    root.classList.toggle("at-detail", node !== null);
+    // On a narrow screen the tree gives way to what was opened.
+    root.classList.add("at-detail");
     document.title = `${visible(node ? node.name : run.document.run_id)} · ${status}`;
   };
 
@@ -78,7 +79,7 @@ function start(run) {
     "header",
     {},
     el("button", { type: "button", class: "quiet to-tree", click: () => root.classList.remove("at-detail") }, "← steps"),
-    el("button", { type: "button", class: "quiet run-name", title: "The page of the run (r)", click: () => (root.classList.add("at-detail"), toRun()) }, sign(run.document.status), " ", visible(run.document.run_id)),
+    el("button", { type: "button", class: "quiet run-name", title: "The page of the run (r)", click: () => (location.hash === "" ? show() : toRun()) }, sign(run.document.status), " ", visible(run.document.run_id)),
     el("span", { class: "dim exported" }, "exported ", when(run.facts.exported_at)),
     el("span", { class: "spring" }),
     el("button", { type: "button", class: "quiet", title: "Light or dark (d)", "aria-label": "Light or dark", click: switchTheme }, "◐"),

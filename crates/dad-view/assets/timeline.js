@@ -50,7 +50,7 @@ export function timelineBlock(timeline, onOpen) {
     rowHeight: LANE_ROW,
     attributes: { class: "timeline", role: "list", tabindex: 0, "aria-label": "Timeline: Enter on a row opens it" },
     row: (row) => {
-      const name = el("button", { type: "button", class: "quiet lane-name", "aria-label": inWords(row), title: visible(row.path) }, sign(row.status, row.is_reused), el("span", { class: "name" }, visible(row.name)), el("span", { class: "time" }, duration(taken(row.time))));
+      const name = el("button", { type: "button", class: "quiet lane-name", title: `${visible(row.path)}\n${inWords(row)}` }, sign(row.status, row.is_reused), el("span", { class: "name" }, visible(row.name)), el("span", { class: "hidden" }, `, ${row.status}, `), el("span", { class: "time" }, duration(taken(row.time))));
       name.style.paddingInlineStart = `${4 + Math.min(row.depth, 8) * 10}px`;
       name.addEventListener("click", () => onOpen(row.path));
       return el("div", { class: "lane-row", role: "listitem" }, name, el("span", { class: "lane-box" }, bars(row)));

@@ -43,12 +43,6 @@ function summary(node) {
   return text ? oneLine(text, 120) : "";
 }
 
-/** @param {RunNode} node */
-function label(node) {
-  const time = node.entry?.duration_ms === undefined ? "" : `, ${duration(node.entry.duration_ms)}`;
-  return `${visible(node.name)}, ${isReused(node) ? "reused, " : ""}${node.status}${time}`;
-}
-
 export class Tree {
   /**
    * @param {Run} run
@@ -122,16 +116,17 @@ export class Tree {
     });
     const strip = isLoop(node) && el("span", { class: "strip small", "aria-hidden": "true" }, inParts(node.children, CELLS_IN_ROW).map((part) => el("i", { class: worst(part) })));
     const time = node.entry?.duration_ms === undefined ? "" : duration(node.entry.duration_ms);
+    const status = el("span", { class: "hidden" }, `, ${isReused(node) ? "reused, " : ""}${node.status}, `);
     const siblings = node.parent ? node.parent.children : this.run.roots;
     const row = el(
       "div",
       {
         class: `row${isCurrent ? " current" : ""}${isStep(node) ? "" : " component"}`,
         role: "treeitem", id: `row-${index}`, "aria-level": node.depth + 1, "aria-selected": isCurrent,
-        "aria-expanded": hasInner ? String(node.open) : undefined, "aria-label": label(node),
+        "aria-expanded": hasInner ? String(node.open) : undefined,
         "aria-setsize": siblings.length, "aria-posinset": siblings.length < 1000 ? siblings.indexOf(node) + 1 : undefined, title: visible(node.path),
       },
-      twisty, sign(node.status, isReused(node)), el("span", { class: "name" }, visible(node.name)), strip,
+      twisty, sign(node.status, isReused(node)), el("span", { class: "name" }, visible(node.name)), status, strip,
       el("span", { class: "summary" }, summary(node)), el("span", { class: "time" }, time),
     );
     row.style.paddingInlineStart = `${8 + Math.min(node.depth, 12) * 14}px`;
@@ -158,9 +153,13 @@ export class Tree {
    */
   select(node) {
     this.current = node;
-    for (let around = node.parent; around; around = around.parent) around.open = true;
-    this.refresh();
-    if (!this.list.items.includes(node) && this.wanted !== "") this.filter("");
+    let wasFolded = false;
+    for (let around = node.parent; around; around = around.parent) {
+      wasFolded ||= !around.open;
+      around.open = true;
+    }
+    if (wasFolded) this.refresh();
+    if (this.wanted !== "" && !this.list.items.includes(node)) this.filter("");
     this.list.reveal(this.list.items.indexOf(node));
   }
 
