@@ -22,7 +22,7 @@ const IN_CONVERSATION = ["system_instructions", "context", "prompt"];
  * @param {string} what
  */
 function part(shown, show, command, what) {
-  if (shown === "none" || shown === undefined) return null;
+  if (shown === undefined) return null;
   if ("value" in shown) return show(shown.value);
   const why = "too_long" in shown ? `The ${what} has ${size(shown.too_long)}, which is above the limit of this page.` : `The ${what} cannot be read: ${visible(shown.unreadable)}`;
   return el("div", { class: "box" }, el("p", {}, why), commandLine(command));
@@ -140,7 +140,7 @@ function settings(result) {
 function fileCard(file, run, node) {
   const { content } = file;
   const head = el("summary", {}, el("span", { class: "mono" }, visible(file.name)), el("span", { class: "dim" }, size(file.len)));
-  if (content === "none") return el("div", { class: "card plain" }, el("span", { class: "mono" }, visible(file.name)), el("span", { class: "dim" }, `${size(file.len)}, shown above`));
+  if (content === undefined) return el("div", { class: "card plain" }, el("span", { class: "mono" }, visible(file.name)), el("span", { class: "dim" }, `${size(file.len)}, shown above`));
   const shown = part(content, (value) => preview(value, file.name), run.command("runs path", node.path), "file");
   return el("details", { class: "card" }, head, shown);
 }
@@ -174,6 +174,7 @@ export function stepPage(run, node, onOpen) {
   const details = run.details(node);
   const show = run.command("runs show", node.path);
   const result = details?.result?.value;
+  const began = run.rows.get(node.path)?.started_at ?? entry.started_at;
   const origin = entry.reused_from ?? entry.edited_from;
   const messages = details?.transcript?.value?.attempts.some((/** @type {any} */ one) => one.turns.length > 0);
   const reads = (entry.reads ?? []).map((/** @type {string} */ path) => el("button", { type: "button", class: "quiet link", click: () => onOpen(path) }, visible(path)));
@@ -186,7 +187,7 @@ export function stepPage(run, node, onOpen) {
     facts([
       ["node", result?.node_type && el("code", {}, visible(result.node_type))],
       ["took", entry.duration_ms === undefined ? "" : duration(entry.duration_ms)],
-      ["began", entry.started_at && when(entry.started_at)],
+      ["began", began && when(began)],
       ["attempt", entry.attempt > 1 && String(entry.attempt)],
       [origin ? "reused" : "executed", [details?.because && visible(details.because), origin && `from ${visible(origin.run_id)}`].filter(Boolean).join(", ")],
       ["read", reads.length > 0 && el("span", { class: "links" }, reads)],
@@ -198,7 +199,7 @@ export function stepPage(run, node, onOpen) {
     part(details?.changes, (changes) => section("Changes", changes.map((/** @type {any} */ change) => diffBlock(change.path, change.diff))), show, "list of changes"),
     part(details?.result, (value) => outcome(value, node, Boolean(messages)), show, "result"),
     result && settings(result),
-    details?.files.length > 0 && section(`Files (${details.files.length})`, el("div", { class: "files" }, details.files.map((/** @type {any} */ file) => fileCard(file, run, node)))),
+    details?.files?.length > 0 && section(`Files (${details.files.length})`, el("div", { class: "files" }, details.files.map((/** @type {any} */ file) => fileCard(file, run, node)))),
     section("In the terminal", commandLine(show), commandLine(run.command("runs why", node.path)), result?.outcome !== undefined && commandLine(run.command("runs get", `${node.path}.outcome`)), commandLine(run.command("runs logs", node.path))),
   );
 }

@@ -25,10 +25,15 @@ pub(crate) type Attempts = HashMap<HierarchyPath, Vec<StepAttempt>>;
 pub(crate) struct StepDetails {
     path: HierarchyPath,
     /// Why it was executed or reused, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<String>,
-    result: Shown<Value>,
-    transcript: Shown<Transcript>,
-    changes: Shown<Vec<Change>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Shown<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcript: Option<Shown<Transcript>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Shown<Vec<Change>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<File>,
 }
 
@@ -42,8 +47,6 @@ enum Shown<T> {
     TooLong(u64),
     /// The error that reading it gave.
     Unreadable(String),
-    /// It has none.
-    None,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,7 +59,9 @@ struct Change {
 struct File {
     name: String,
     len: u64,
-    content: Shown<Content>,
+    /// `None` of a file that the page shows as something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Shown<Content>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,19 +93,19 @@ impl StepDetails {
     }
 }
 
-fn result(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Shown<Value> {
-    let Some(step) = step.filter(|step| step.has_files()) else {
-        return Shown::None;
-    };
-    match run.view().result_bytes(&step.path) {
-        Ok(None) => Shown::None,
-        Ok(Some(bytes)) if bytes.len() as u64 > limit => Shown::TooLong(bytes.len() as u64),
-        Ok(Some(bytes)) => match serde_json::from_slice(&bytes) {
-            Ok(value) => Shown::Value(value),
-            Err(error) => Shown::Unreadable(error.to_string()),
-        },
+fn result(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Option<Shown<Value>> {
+    let step = step.filter(|step| step.has_files())?;
+    Some(match run.view().result_bytes(&step.path) {
+        Ok(bytes) => {
+            let bytes = bytes?;
+            match serde_json::from_slice(&bytes) {
+                _ if bytes.len() as u64 > limit => Shown::TooLong(bytes.len() as u64),
+                Ok(value) => Shown::Value(value),
+                Err(error) => Shown::Unreadable(error.to_string()),
+            }
+        }
         Err(error) => unreadable(&error),
-    }
+    })
 }
 
 fn transcript(
@@ -108,29 +113,38 @@ fn transcript(
     path: &HierarchyPath,
     attempts: Vec<StepAttempt>,
     limit: u64,
-) -> Shown<Transcript> {
-    match run.transcript_of(path.clone(), attempts) {
-        Ok(transcript) if transcript.attempts.is_empty() => Shown::None,
-        Ok(transcript) => match len(&transcript) {
-            len if len > limit => Shown::TooLong(len),
-            _ => Shown::Value(transcript),
-        },
+) -> Option<Shown<Transcript>> {
+    let is_single = attempts.len() < 2;
+    Some(match run.transcript_of(path.clone(), attempts) {
+        Ok(transcript) => {
+            let is_silent = transcript.attempts.iter().all(|attempt| attempt.turns.is_empty());
+            if is_single && is_silent {
+                // The result says all of it.
+                return None;
+            }
+            within(limit, transcript)
+        }
         Err(error) => Shown::Unreadable(error.to_string()),
-    }
+    })
 }
 
-fn changes(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Shown<Vec<Change>> {
-    let Some(step) = step else { return Shown::None };
-    let diffs = match file_diffs(run.view(), &step.path) {
-        Ok(diffs) if diffs.is_empty() => return Shown::None,
+fn changes(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Option<Shown<Vec<Change>>> {
+    let diffs = match file_diffs(run.view(), &step?.path) {
         Ok(diffs) => diffs,
-        Err(error) => return unreadable(&error),
+        Err(error) => return Some(unreadable(&error)),
     };
     let change = |FileDiff { path, diff, .. }| Change { path, diff };
     let changes: Vec<Change> = diffs.into_iter().map(change).collect();
-    match len(&changes) {
-        len if len > limit => Shown::TooLong(len),
-        _ => Shown::Value(changes),
+    (!changes.is_empty()).then(|| within(limit, changes))
+}
+
+/// A value, unless its JSON is longer than the limit.
+fn within<T: Serialize>(limit: u64, value: T) -> Shown<T> {
+    let len = serde_json::to_vec(&value).map_or(u64::MAX, |json| json.len() as u64);
+    if len > limit {
+        Shown::TooLong(len)
+    } else {
+        Shown::Value(value)
     }
 }
 
@@ -142,7 +156,7 @@ fn files(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Vec<File
             return vec![File {
                 name: "the list of its files".to_owned(),
                 len: 0,
-                content: unreadable(&error),
+                content: Some(unreadable(&error)),
             }];
         }
     };
@@ -151,11 +165,11 @@ fn files(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Vec<File
         let is_elsewhere =
             SHOWN_ELSEWHERE.contains(&&*artifact.name) || artifact.name.starts_with(&in_changes);
         let content = match artifact.len {
-            _ if is_elsewhere => Shown::None,
-            len if len > limit => Shown::TooLong(len),
+            _ if is_elsewhere => None,
+            len if len > limit => Some(Shown::TooLong(len)),
             _ => match run.view().recorded_file(&step.path, &artifact.name) {
-                Ok(bytes) => bytes.map_or(Shown::None, |bytes| Shown::Value(content(bytes))),
-                Err(error) => unreadable(&error),
+                Ok(bytes) => bytes.map(|bytes| Shown::Value(content(bytes))),
+                Err(error) => Some(unreadable(&error)),
             },
         };
         File {
@@ -181,9 +195,4 @@ fn content(bytes: Vec<u8>) -> Content {
 
 fn unreadable<T>(error: &RunError) -> Shown<T> {
     Shown::Unreadable(error.to_info().message)
-}
-
-/// The length of a value as JSON, in bytes.
-fn len(value: &impl Serialize) -> u64 {
-    serde_json::to_vec(value).map_or(u64::MAX, |json| json.len() as u64)
 }

@@ -39,7 +39,7 @@ fn waiting() -> TestEnvironment {
 fn export(env: &TestEnvironment, more: &[&str]) -> (CommandOutput, String) {
     let file = env.path("run.html").to_string_lossy().into_owned();
     let args = [&["runs", "export", "last", "--html", "-o", &file], more].concat();
-    let output = env.unchanged(&args).expect(0);
+    let output = env.run(&args).expect(0);
     let page = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     (output, page)
@@ -86,7 +86,11 @@ fn detail(page: &str, path: &str) -> Value {
 fn a_run_becomes_one_page_with_what_the_commands_print() {
     let env = waiting();
     let (output, page) = export(&env, &[]);
-    assert_snapshot!(output, @"");
+    assert_snapshot!(output, @"
+    ---- stderr
+    run_00000000_000000_000001: 7 steps in `[root]/run.html`
+    ---- exit code 0
+    ");
     let shown = env.run(&["runs", "show", "last", "--json"]).json("cli_runs_show");
     assert_eq!(document(&page, "run"), shown);
     let mut timeline = env
@@ -137,8 +141,11 @@ fn nothing_of_a_run_is_markup() {
         "{policy}"
     );
     assert!(!policy.contains("unsafe"), "{policy}");
+    // What is no data: head and module.
+    let head = page.split("<script ").next().unwrap();
+    let own = format!("{head}{}", scripts(&page).last().unwrap().1);
     for load in [" src=", " href=", "@import", "url("] {
-        assert!(!page.contains(load), "the page loads something by `{load}`");
+        assert!(!own.contains(load), "the page loads something by `{load}`");
     }
     let stdout = &detail(&page, "f.prints")["result"]["value"]["outcome"]["results"][0]["stdout"];
     assert_eq!(stdout, HOSTILE);
@@ -168,7 +175,12 @@ elements:
     let (_, page) = export(&env, &["--max-file", "2"]);
     assert_eq!(content_of(&page)["value"]["text"], long);
     let (output, page) = export(&env, &["--max-total", "0"]);
-    assert_snapshot!(output, @"");
+    assert_snapshot!(output, @"
+    ---- stderr
+    run_00000000_000000_000001: 0 steps in `[root]/run.html`
+    the details of 2 later steps are left out, because the page holds at most [size] of them; `--max-total` holds more
+    ---- exit code 0
+    ");
     assert_eq!(details(&page), Vec::<Value>::new());
     assert_eq!(document(&page, "run")["steps"].as_array().unwrap().len(), 3);
 }
@@ -232,7 +244,12 @@ fn pages_replace_no_file_and_options_belong_together() {
     let env = waiting();
     env.write("there.html", "mine");
     let there = env.project().join("there.html").to_string_lossy().into_owned();
-    assert_snapshot!(env.unchanged(&["runs", "export", "last", "--html", "-o", &there]).expect(2), @"");
+    assert_snapshot!(env.unchanged(&["runs", "export", "last", "--html", "-o", &there]).expect(2), @"
+    ---- stderr
+    error[page]: `[root]/project/there.html` cannot be made: there is a file of this name
+      hint: name a file that does not exist, in a directory that does
+    ---- exit code 2
+    ");
     assert_eq!(std::fs::read_to_string(&there).unwrap(), "mine");
     for wrong in [
         &["runs", "export", "last"][..],

@@ -250,6 +250,10 @@ async fn a_credential_that_is_echoed_stands_nowhere() {
     let resumed = env.run(&["resume", "last", "--json"]);
     let steps = env.run(&["runs", "show", "last", "ask"]);
     assert_all_clean(&env, &[&approved, &answered, &resumed, &steps]);
+    let page = env
+        .run(&["runs", "export", "last", "--html", "-o", "-"])
+        .expect(0);
+    assert_all_clean(&env, &[&page]);
 
     let run = env.last_run();
     assert!(

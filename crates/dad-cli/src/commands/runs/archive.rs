@@ -22,6 +22,10 @@ use crate::output::{json, out};
 /// Write a run into one file: an archive that another machine imports, or a page for people. Its journal, results and conversations
 /// go with it, and known secrets are masked in it as in the run.
 #[derive(Debug, Args)]
+#[cfg_attr(
+    feature = "view",
+    command(group(clap::ArgGroup::new("form").required(true).args(["tar", "html"])))
+)]
 pub(crate) struct ExportArgs {
     /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
     run: String,

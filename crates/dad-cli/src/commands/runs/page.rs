@@ -13,9 +13,6 @@ use crate::error::CommandError;
 use crate::output::new_file::write_new;
 use crate::output::program;
 
-/// The code of an error about a page that cannot be written.
-const CODE: &str = "page";
-
 /// A megabyte, in bytes.
 const MEGABYTE: u64 = 1_000_000;
 
@@ -44,11 +41,11 @@ pub(crate) fn write(run: &ProjectRun, page: &PageOptions) -> Result<(), CommandE
         .program(program::name());
     let file = page.output.as_deref().unwrap_or(Path::new("-"));
     if file == Path::new("-") {
-        refuse_terminal(CODE, "a page")?;
+        refuse_terminal("page", "a page")?;
         export_html(run, &options, io::stdout().lock()).map_err(in_words)?;
         return Ok(());
     }
-    let exported = write_new(file, CODE, |page| {
+    let exported = write_new(file, "page", |page| {
         export_html(run, &options, page).map_err(in_words)
     })?;
     let name = printable(&file.display().to_string());
@@ -74,7 +71,7 @@ fn in_words(error: ViewError) -> CommandError {
         // An error of writing that has a reason below says that one.
         error => {
             let reason = std::error::Error::source(&error).map(|source| format!(": {source}"));
-            CommandError::usage(CODE, format!("{error}{}", reason.unwrap_or_default()))
+            CommandError::usage("page", format!("{error}{}", reason.unwrap_or_default()))
                 .with_hint("choose a place with room, where you may write")
         }
     }
