@@ -287,3 +287,26 @@ async fn a_credential_that_is_echoed_stands_nowhere() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_run_holds_no_credential() {
+    let server = server().await;
+    let env = project(&server);
+    let given = format!("given={KEY}");
+    let started = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--var",
+        &given,
+        "--var",
+        "forms=@forms.txt",
+    ];
+    drop(env.run(&started).expect(3));
+    drop(env.run(&["answer", "last", "told", "--approve"]));
+    let page = env
+        .run(&["runs", "export", "last", "--html", "-o", "-"])
+        .expect(0);
+    assert!(page.stdout.contains("[redacted]"));
+    assert_clean("the page", page.stdout.as_bytes());
+}
