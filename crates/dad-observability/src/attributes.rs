@@ -87,6 +87,10 @@ pub(crate) fn name_of_activity(activity: &Activity) -> (SpanType, String) {
             SpanType::ToolCall,
             format!("{} {}", genai::EXECUTE_TOOL, call.name),
         ),
+        // A command that names no program fails, and has a span as well.
+        Activity::Command(command) if command.program.is_empty() => {
+            (SpanType::Command, activity.as_str().to_owned())
+        }
         Activity::Command(command) => (SpanType::Command, command.program.clone()),
         Activity::FileOperation(FileOperations { operation, .. }) => {
             let name = operation.as_deref().unwrap_or("file_operations");

@@ -2,8 +2,7 @@
 //! process that resumes the run closes them.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io;
 use std::path::Path;
 
 use dad_core::ErrorInfo;
@@ -18,6 +17,7 @@ use crate::genai;
 use crate::names::{self, LOGS_FILE, PARENT_SPAN_ID, SPAN_START, TRACE_FILE};
 use crate::open_spans::{SpanType, status};
 use crate::otlp::attribute;
+use crate::read::{GrowingLines, Line};
 
 /// The error of a span whose process ended before it.
 const INTERRUPTED: &str = "interrupted";
@@ -77,7 +77,8 @@ pub(crate) fn unfinished(trace_dir: &Path) -> FsResult<Vec<Span>> {
                 .span_id
                 .iter()
                 .fold(0_u64, |id, byte| id << 8 | u64::from(*byte));
-            if record.event_name == SPAN_START && !ended.contains(&id) {
+            let is_open = record.event_name == SPAN_START && !ended.contains(&id);
+            if is_open && open.len() < MOST {
                 open.push(record);
             }
         }
@@ -88,25 +89,29 @@ pub(crate) fn unfinished(trace_dir: &Path) -> FsResult<Vec<Span>> {
         .collect())
 }
 
+/// The most spans that are closed: far more than steps can execute at a time.
+const MOST: usize = 100_000;
+
+/// The largest file that is read, in bytes: nothing says that it is as a run left it.
+const LARGEST: u64 = 1 << 30;
+
 /// Gives each whole line of a file; none if it is missing.
 fn each_line(dir: &Dir, name: &str, mut take: impl FnMut(&[u8])) -> FsResult<()> {
     let Some(file) = optional(dir.open_file(name))? else {
         return Ok(());
     };
-    let mut lines = BufReader::new(file);
-    let mut line = Vec::new();
-    while next_line(&mut lines, &mut line)
-        .map_err(|source| FsError::new("read", dir.path().join(name), source))?
-    {
-        take(&line);
+    let broken = |source| FsError::new("read", dir.path().join(name), source);
+    if file.metadata().map_err(broken)?.len() > LARGEST {
+        let reason = "it is larger than 1 GiB, so that spans which an earlier process left open stay open";
+        return Err(broken(io::Error::other(reason)));
+    }
+    let mut lines = GrowingLines::new(file);
+    while let Some(line) = lines.next(false).map_err(broken)? {
+        if let Line::Whole(line) = line {
+            take(line);
+        }
     }
     Ok(())
-}
-
-fn next_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    line.clear();
-    lines.read_until(b'\n', line)?;
-    Ok(line.ends_with(b"\n"))
 }
 
 /// A span from the record of its beginning.

@@ -93,7 +93,7 @@ pub struct ReadLog {
 }
 
 /// The whole lines of a file that may still grow.
-struct GrowingLines<R> {
+pub(crate) struct GrowingLines<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
     number: u64,
@@ -102,13 +102,13 @@ struct GrowingLines<R> {
 }
 
 /// A line that was read.
-enum Line<'l> {
+pub(crate) enum Line<'l> {
     Whole(&'l [u8]),
     TooLong,
 }
 
 impl<R: Read> GrowingLines<R> {
-    fn new(file: R) -> Self {
+    pub(crate) fn new(file: R) -> Self {
         Self {
             reader: BufReader::with_capacity(64 * 1024, file),
             line: Vec::new(),
@@ -119,7 +119,7 @@ impl<R: Read> GrowingLines<R> {
 
     /// The next line without its line feed; `None` while there is no whole one. At the end of a file that does not grow any more the
     /// last line counts without its line feed.
-    fn next(&mut self, is_complete: bool) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next(&mut self, is_complete: bool) -> io::Result<Option<Line<'_>>> {
         if self.line.last() == Some(&b'\n') {
             self.line.clear();
         }

@@ -299,7 +299,7 @@ fn a_long_log_goes_to_the_pager_as_it_is_read() {
         "{}",
         whole.screen
     );
-    let left = paged("head -n 3");
+    let left = paged("head -n 4");
     assert_eq!(left.status, "exit status: 0");
     assert!(
         left.screen.contains("line 1") && !left.screen.contains("line 9"),

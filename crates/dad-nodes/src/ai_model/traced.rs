@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dad_core::{Clean, Digest, Redactor};
+use dad_core::Digest;
 use dad_events::activity::{ModelAnswer, ModelCall, RequestContent, ToolCall};
 use dad_events::{Activity, ActivityEnd};
 use dad_models::{
@@ -44,7 +44,7 @@ pub(super) fn begin_call(
     call.seed = options.seed;
     call.stop_sequences = options.stop.unwrap_or_default();
     if cx.wants_content() {
-        call.content = Some(Arc::new(content(request, &cx.redactor())));
+        call.content = Some(Arc::new(content(request)));
     }
     cx.begin(Activity::ModelCall(Box::new(call)))
 }
@@ -76,7 +76,7 @@ pub(super) fn end_call(
     answer.time_to_first_chunk = first_chunk;
     if cx.wants_content() {
         let message = json!([answer_message(response)]);
-        answer.messages = Some(masked(message, &cx.redactor()));
+        answer.messages = Some(Arc::new(message));
     }
     running.end(ActivityEnd::default().usage(response.usage).answer(answer));
 }
@@ -102,7 +102,7 @@ pub(super) fn begin_tool(
     let mut traced = ToolCall::new(&call.name).call_id(&call.id);
     traced.description = description.map(str::to_owned);
     if cx.wants_content() {
-        traced.arguments = Some(masked(call.arguments.clone(), &cx.redactor()));
+        traced.arguments = Some(Arc::new(call.arguments.clone()));
     }
     cx.begin(Activity::ToolCall(traced))
 }
@@ -118,18 +118,13 @@ pub(super) fn end_tool(running: RunningActivity, called: &Result<Called, NodeErr
         None => ActivityEnd::default(),
     };
     if cx.wants_content() {
-        end.result = Some(masked(called.result().clone(), &cx.redactor()));
+        end.result = Some(Arc::new(called.result().clone()));
     }
     running.end(end);
 }
 
-fn masked(content: Value, redactor: &Redactor) -> Arc<Value> {
-    Arc::new(Clean::redact(content, redactor).into_inner())
-}
-
 /// A request in the shape of the GenAI conventions.
-fn content(request: &ModelRequest, redactor: &Redactor) -> RequestContent {
-    let clean = |value: Value| Clean::redact(value, redactor).into_inner();
+fn content(request: &ModelRequest) -> RequestContent {
     let system = request
         .system
         .iter()
@@ -141,9 +136,9 @@ fn content(request: &ModelRequest, redactor: &Redactor) -> RequestContent {
         })
     });
     RequestContent::default()
-        .system(clean(system.collect()))
-        .messages(clean(messages.collect()))
-        .tools(clean(tools.collect()))
+        .system(system.collect())
+        .messages(messages.collect())
+        .tools(tools.collect())
 }
 
 fn text_part(text: &str) -> Value {

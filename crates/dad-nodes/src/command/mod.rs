@@ -360,12 +360,11 @@ fn shell_lists(unrendered: &Value) -> impl Iterator<Item = (usize, &[Value])> {
 
 /// A command as traces show it.
 fn activity(command: &Ready, number: usize, cx: &NodeContext) -> Activity {
-    let redactor = cx.redactor();
     let program = command.argv.first().map_or("", String::as_str);
     let program = program.rsplit('/').next().unwrap_or(program);
-    let mut traced = Command::new(redactor.redact(program)).number(u32::try_from(number).unwrap_or(u32::MAX));
+    let mut traced = Command::new(program).number(u32::try_from(number).unwrap_or(u32::MAX));
     if cx.wants_content() {
-        traced.line = Some(redactor.redact(&command.typed).into());
+        traced.line = Some(command.typed.as_str().into());
     }
     Activity::Command(traced)
 }

@@ -191,7 +191,7 @@ impl BoundStep for Operations {
             request,
             roots,
         };
-        let running = cx.begin(activity(&work.request.operations, &cx.redactor()));
+        let running = cx.begin(activity(&work.request.operations));
         let changed = cx.blocking(move |stop| {
             let changed = work.change(stop)?;
             Ok((work, changed))
@@ -220,12 +220,12 @@ impl BoundStep for Operations {
 }
 
 /// File operations as traces show them.
-fn activity(operations: &[FileOperation], redactor: &Redactor) -> Activity {
+fn activity(operations: &[FileOperation]) -> Activity {
     let mut traced = FileOperations::new(operations.len());
     if let [only] = operations {
         traced.operation = Some(result::type_name(only.operation_type));
         let file = only.path.as_deref().or(only.source.as_deref());
-        traced.file = file.map(|file| redactor.redact(file).into_owned());
+        traced.file = file.map(str::to_owned);
     }
     Activity::FileOperation(traced)
 }

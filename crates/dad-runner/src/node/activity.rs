@@ -1,10 +1,12 @@
 //! Work inside a step that shows on its own in a trace.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dad_core::{Clean, ErrorInfo, HierarchyPath};
+use dad_core::{Clean, ErrorInfo, HierarchyPath, Redactor};
 use dad_events::{Activity, ActivityEnd, ActivityId};
+use serde_json::Value;
 
 use crate::node::context::NodeContext;
 use crate::node::error::NodeError;
@@ -30,7 +32,7 @@ impl RunningActivity {
         parent: Option<ActivityId>,
         activity: Activity,
     ) -> Self {
-        let activity = Arc::new(activity);
+        let activity = Arc::new(masked_activity(activity, &session.run.secrets().redactor()));
         let id = session.driver.activity_started(path, parent, &activity);
         Self {
             session: Arc::clone(session),
@@ -54,7 +56,7 @@ impl RunningActivity {
         self.began.elapsed()
     }
 
-    /// Ends it. Known secrets in the error are masked.
+    /// Ends it. Known secrets in what it says are masked.
     pub fn end(mut self, end: ActivityEnd) {
         self.tell_end(end);
     }
@@ -66,10 +68,7 @@ impl RunningActivity {
 
     fn tell_end(&mut self, mut end: ActivityEnd) {
         self.is_ended = true;
-        let redactor = self.session.run.secrets().redactor();
-        end.error = end
-            .error
-            .map(|error| Clean::redact(error, &redactor).into_inner());
+        mask_end(&mut end, &self.session.run.secrets().redactor());
         let driver = &self.session.driver;
         driver.activity_ended(&self.path, self.id, &self.activity, self.began.elapsed(), end);
     }
@@ -93,8 +92,80 @@ impl std::fmt::Debug for RunningActivity {
     }
 }
 
+/// An activity without known secrets: parts of it may come from a provider or a model.
+fn masked_activity(activity: Activity, redactor: &Redactor) -> Activity {
+    match activity {
+        Activity::ModelCall(mut call) => {
+            let texts = [&mut call.provider, &mut call.model].into_iter();
+            texts
+                .chain(&mut call.server_address)
+                .chain(&mut call.stop_sequences)
+                .chain(&mut call.reasoning_level)
+                .for_each(|text| mask(text, redactor));
+            if let Some(content) = call.content.as_mut().map(Arc::make_mut) {
+                [&mut content.system, &mut content.messages, &mut content.tools]
+                    .into_iter()
+                    .for_each(|part| mask_value(part, redactor));
+            }
+            Activity::ModelCall(call)
+        }
+        Activity::ToolCall(mut call) => {
+            let texts = [&mut call.name].into_iter();
+            texts
+                .chain(&mut call.call_id)
+                .chain(&mut call.description)
+                .for_each(|text| mask(text, redactor));
+            call.arguments.iter_mut().for_each(|of| mask_shared(of, redactor));
+            Activity::ToolCall(call)
+        }
+        Activity::Command(mut command) => {
+            mask(&mut command.program, redactor);
+            command.line = command.line.map(|line| redactor.redact(&line).into());
+            Activity::Command(command)
+        }
+        Activity::FileOperation(mut operations) => {
+            let texts = operations.operation.iter_mut().chain(&mut operations.file);
+            texts.for_each(|text| mask(text, redactor));
+            Activity::FileOperation(operations)
+        }
+        other => other,
+    }
+}
+
+/// Masks known secrets in what the end of an activity says.
+fn mask_end(end: &mut ActivityEnd, redactor: &Redactor) {
+    end.error = end
+        .error
+        .take()
+        .map(|error| Clean::redact(error, redactor).into_inner());
+    if let Some(answer) = &mut end.answer {
+        let texts = [&mut answer.model, &mut answer.finish_reason].into_iter();
+        texts.chain(&mut answer.id).for_each(|text| mask(text, redactor));
+        answer
+            .messages
+            .iter_mut()
+            .for_each(|of| mask_shared(of, redactor));
+    }
+    end.result.iter_mut().for_each(|of| mask_shared(of, redactor));
+}
+
+fn mask(text: &mut String, redactor: &Redactor) {
+    if let Cow::Owned(masked) = redactor.redact(text) {
+        *text = masked;
+    }
+}
+
+fn mask_shared(value: &mut Arc<Value>, redactor: &Redactor) {
+    mask_value(Arc::make_mut(value), redactor);
+}
+
+fn mask_value(value: &mut Value, redactor: &Redactor) {
+    *value = Clean::redact(std::mem::take(value), redactor).into_inner();
+}
+
 impl NodeContext {
-    /// Begins work that shows on its own in the trace of the run: a request to a model, a call of a tool, a command.
+    /// Begins work that shows on its own in the trace of the run: a request to a model, a call of a tool, a command. Known secrets in
+    /// what it says are masked.
     ///
     /// ```
     /// use dad_events::activity::Command;
