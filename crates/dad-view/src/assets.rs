@@ -82,7 +82,11 @@ mod tests {
 
     #[test]
     fn the_script_imports_nothing_and_writes_no_markup() {
-        let script = script();
+        // Types of other modules are named in comments.
+        let script: String = script()
+            .split("/*")
+            .map(|part| part.split_once("*/").map_or(part, |(_, code)| code))
+            .collect();
         for word in [
             "import(",
             "innerHTML",
