@@ -15,11 +15,8 @@ use dad_fs::{Dir, FsError};
 use serde_json::{Map, Value, json};
 
 use crate::lanes::{Lanes, Times};
-use crate::names::TRACE_FILE;
+use crate::names::{self, SESSION, TRACE_FILE};
 use crate::read::{DamagedLines, ReadSpan, read_spans};
-
-/// The attribute with the number of the process that drove the run.
-const SESSION: &str = "dhenara.session";
 
 /// A format that spans are converted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +156,7 @@ fn chrome(span: &ReadSpan, lanes: &Lanes, index: usize) -> Value {
     json!({
         "ph": "X",
         "name": span.name,
-        "cat": span.text("dhenara.span").unwrap_or("span"),
+        "cat": span.text(names::SPAN).unwrap_or("span"),
         "ts": micros(span.from.saturating_sub(lanes.begin())),
         "dur": micros(span.nanos()),
         "pid": place.session,

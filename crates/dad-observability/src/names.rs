@@ -60,6 +60,8 @@ pub const OPERATIONS: &str = "dhenara.file.operations";
 pub const OPERATION: &str = "dhenara.file.operation";
 /// The link of a span: `session`, `rerun` or `reuse`.
 pub const LINK: &str = "dhenara.link";
+/// Whether values of a record were cut in a message to a receiver; never in a file.
+pub const TRUNCATED: &str = "dhenara.truncated";
 /// The span around one that begins, in a record of its beginning.
 pub const PARENT_SPAN_ID: &str = "dhenara.parent_span_id";
 

@@ -28,8 +28,6 @@ const WINDOW: usize = 4096;
 const RECORDS: usize = 256;
 /// The longest line that is given, in bytes.
 const LONGEST: usize = 16 * 1024;
-/// The record that a span begins, of which the journal knows more.
-const SPAN_START: &str = "dhenara.span.start";
 
 /// The lines that are wanted; by default all of level `info` or above.
 #[derive(Clone, Debug, Setters)]
@@ -243,7 +241,7 @@ impl RunLogs {
             let Some(mut log) = read.map_err(|error| unreadable(self.file(), &error))? else {
                 return Ok(());
             };
-            let is_start = log.event.as_deref() == Some(SPAN_START);
+            let is_start = log.event.as_deref() == Some(names::SPAN_START);
             if is_start {
                 log.level = log.level.min(LogLevel::Debug);
             }

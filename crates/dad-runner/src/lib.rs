@@ -41,7 +41,7 @@ pub use error::Error;
 pub use forecast::forecast;
 pub use node::activity::RunningActivity;
 pub use node::blocking::{Stop, look};
-pub use node::context::NodeContext;
+pub use node::context::{ExchangeId, NodeContext};
 pub use node::erased::node_type_info;
 pub use node::error::{AsError, MAX_APPROVALS, NodeError};
 pub use node::lifetime::Guard;

@@ -12,7 +12,7 @@ use dad_models::{
     internal::{MODEL_CALL, MODEL_FAILED},
 };
 use dad_run::Reservation;
-use dad_runner::{NodeContext, NodeError, NodeOutput, RunningActivity};
+use dad_runner::{ExchangeId, NodeContext, NodeError, NodeOutput, RunningActivity};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -337,7 +337,7 @@ impl<'a> Conversation<'a> {
         let exchange = self.cx.exchange(
             MODEL_CALL,
             &self.request,
-            |number| self.call_provider(number),
+            |exchange| self.call_provider(exchange),
             |response: &ModelResponse| response.usage,
         );
         tokio::select! {
@@ -346,7 +346,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    async fn call_provider(&self, number: u32) -> Result<ModelResponse, NodeError> {
+    async fn call_provider(&self, exchange: ExchangeId) -> Result<ModelResponse, NodeError> {
+        let number = exchange.number;
         let model = &self.request.model;
         let price = self.client.price(model).ok().flatten();
         let (window, longest) = (self.client.window(model), self.client.max_output(model));
@@ -377,7 +378,7 @@ impl<'a> Conversation<'a> {
             bound: &bound,
             lost: &self.lost,
         };
-        let running = traced::begin_call(self.cx, self.client, &self.request, number, pieces.is_some());
+        let running = traced::begin_call(self.cx, self.client, &self.request, exchange, pieces.is_some());
         let (answered, kept, first_chunk) = self.answer(&call, pieces, &running).await;
         let usage = unanswered.answered(reported_usage(&answered));
         let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));

@@ -7,7 +7,8 @@ use dad_core::{NodeType, Usage};
 use dad_definition::{NestedSettings, Prepared};
 use dad_models::{MessageFile, ToolCall, ToolSpec};
 use dad_runner::{
-    Agreement, BoundStep, MAX_APPROVALS, Node as _, NodeContext, NodeError, NodeOutput, Preview, WantedCall,
+    Agreement, BoundStep, ExchangeId, MAX_APPROVALS, Node as _, NodeContext, NodeError, NodeOutput, Preview,
+    WantedCall,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -111,7 +112,7 @@ impl Tools {
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
         let name = format!("tool_{}", call.name);
-        let make = |number| tool.make(call, number, &request, cx);
+        let make = |exchange: ExchangeId| tool.make(call, exchange.number, &request, cx);
         cx.exchange(&name, &request, make, Called::usage).await
     }
 }

@@ -3,35 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dad_core::Digest;
 use dad_events::activity::{ModelAnswer, ModelCall, RequestContent, ToolCall};
 use dad_events::{Activity, ActivityEnd};
 use dad_models::{
     CallOptions, FinishReason, Message, ModelClient, ModelEndpoint, ModelRequest, ModelResponse, Role,
 };
-use dad_runner::{NodeContext, NodeError, RunningActivity};
+use dad_runner::{ExchangeId, NodeContext, NodeError, RunningActivity};
 use serde_json::{Value, json};
 
 use crate::ai_model::tools::Called;
 
-/// Begins a call of a model, the one of this number in its step.
+/// Begins a call of a model.
 pub(super) fn begin_call(
     cx: &NodeContext,
     client: &dyn ModelClient,
     request: &ModelRequest,
-    number: u32,
+    exchange: ExchangeId,
     streaming: bool,
 ) -> RunningActivity {
     let endpoint = client
         .endpoint(&request.model)
         .unwrap_or_else(|| by_name(&request.model));
     let mut call = ModelCall::new(endpoint.provider, endpoint.model)
-        .number(number)
+        .number(exchange.number)
+        .request_digest(exchange.request_digest)
         .streaming(streaming)
         .json(request.options.schema.is_some());
     call.server_address = endpoint.host;
     call.server_port = endpoint.port;
-    call.request_digest = cx.is_observed().then(|| Digest::of_json(&json!(request)));
     call.max_tokens = request.options.max_output_tokens;
     call.reasoning_level.clone_from(&request.options.reasoning_effort);
     // Options were checked before the run; what this program does not know goes to the provider and not into traces.

@@ -40,7 +40,7 @@ impl Ran {
         settings: &CommandNodeSettings,
         cancelled: bool,
     ) -> bool {
-        let is_success = finished.failure(&settings.allow_exit_codes).is_none();
+        let success = finished.failure(&settings.allow_exit_codes).is_none();
         let Finished {
             code,
             signal,
@@ -54,7 +54,6 @@ impl Ran {
             ended,
             left_running,
         } = finished;
-        let success = is_success;
         let shown = &command.typed;
         if success {
             self.succeeded += 1;

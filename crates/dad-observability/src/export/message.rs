@@ -10,6 +10,7 @@ use prost::Message as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::names;
 use crate::settings::{OtlpProtocol, Signal};
 
 /// The length of a message at most, in bytes: receivers of gRPC take 4 MiB unless they are configured otherwise.
@@ -17,9 +18,6 @@ pub(super) const LONGEST: usize = 4_000_000;
 
 /// A limit below which no record is cut: a receiver that takes no more takes nothing.
 pub(super) const SHORTEST: usize = 4096;
-
-/// The attribute of a record whose values were shortened.
-const TRUNCATED: &str = "dhenara.truncated";
 
 /// The nested lists of a request: of resources, of scopes, of records.
 pub(super) const fn levels(signal: Signal) -> [&'static str; 3] {
@@ -317,9 +315,11 @@ fn mark(record: &mut Value, signal: Signal) {
         record[field] = json!([]);
     }
     if let Some(attributes) = record[field].as_array_mut()
-        && !attributes.iter().any(|attribute| attribute["key"] == TRUNCATED)
+        && !attributes
+            .iter()
+            .any(|attribute| attribute["key"] == names::TRUNCATED)
     {
-        attributes.push(json!({ "key": TRUNCATED, "value": { "boolValue": true } }));
+        attributes.push(json!({ "key": names::TRUNCATED, "value": { "boolValue": true } }));
     }
 }
 
@@ -435,7 +435,7 @@ mod tests {
             .iter()
             .map(|attribute| &*attribute.key)
             .collect();
-        assert_eq!(keys, ["short", TRUNCATED]);
+        assert_eq!(keys, ["short", names::TRUNCATED]);
         assert!(shown.contains("kept"));
         let (records, _) = Records::of_lines(Signal::Logs, lines.as_bytes());
         let (messages, unfit) = records.messages(OtlpProtocol::HttpJson, 60);

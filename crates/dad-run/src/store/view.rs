@@ -99,17 +99,7 @@ impl RunView {
     /// # Errors
     /// As there.
     pub fn open_with(dir: impl AsRef<Path>, key: Option<&OriginKey>) -> Result<Self, RunError> {
-        let dir = Dir::open(dir)?;
-        let name = || {
-            dir.path()
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned()
-        };
-        let dot_run = dir
-            .open_dir_optional(DOT_RUN)?
-            .ok_or_else(|| SetupError::OriginalSystem(name()))?;
+        let (dir, dot_run) = open_with_journal(dir.as_ref())?;
         Self::read(Arc::new(dir), key, || lease::is_held(&dot_run))
     }
 
@@ -511,4 +501,17 @@ impl RunView {
     pub(crate) fn files(&self) -> &dyn RunFiles {
         &*self.files
     }
+}
+
+/// Opens the directory of a run that has a journal, and its `.run`.
+///
+/// # Errors
+/// [`SetupError::OriginalSystem`] for a run without one.
+pub(crate) fn open_with_journal(dir: &Path) -> Result<(Dir, Dir), RunError> {
+    let dir = Dir::open(dir)?;
+    let Some(dot_run) = dir.open_dir_optional(DOT_RUN)? else {
+        let name = dir.path().file_name().unwrap_or_default();
+        return Err(SetupError::OriginalSystem(name.to_string_lossy().into_owned()).into());
+    };
+    Ok((dir, dot_run))
 }

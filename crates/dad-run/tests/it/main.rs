@@ -482,7 +482,7 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
         .unwrap();
     assert_eq!(
         (reported(&mut subscription), synced.journal()),
-        (vec![Some(third)], 1)
+        (vec![Some(third), Some(third + 1)], 1)
     );
 
     run.control().custom("last", None, json!(4)).unwrap();

@@ -192,12 +192,6 @@ impl NodeContext {
         within
     }
 
-    /// Whether anything observes the run, so that facts for traces alone are of use.
-    #[must_use]
-    pub fn is_observed(&self) -> bool {
-        self.session.driver.bus().is_heard()
-    }
-
     /// Whether an observer of the run uses the content of calls: prompts, answers, arguments and results.
     #[must_use]
     pub fn wants_content(&self) -> bool {

@@ -46,6 +46,16 @@ pub(crate) trait CallableNodes: Send + Sync {
     ) -> Option<Result<Bound, NodeError>>;
 }
 
+/// An exchange that is about to be made.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ExchangeId {
+    /// Its number among those of its name in the step, from 1.
+    pub number: u32,
+    /// The digest of its request, which its line in `memo.jsonl` has as well.
+    pub request_digest: Digest,
+}
+
 /// The context of a step that a node executes: the run, the step's directory, budgets, memos and questions. Cheap to clone;
 /// clones are the same step.
 ///
@@ -459,6 +469,7 @@ impl NodeContext {
         R: Serialize + DeserializeOwned,
         F: Future<Output = Result<R, NodeError>>,
     {
+        let make = |exchange: ExchangeId| make(exchange.number);
         self.exchange(name, request, make, |_: &R| Usage::default()).await
     }
 
@@ -488,7 +499,7 @@ impl NodeContext {
         &self,
         name: &str,
         request: &impl Serialize,
-        make: impl FnOnce(u32) -> F,
+        make: impl FnOnce(ExchangeId) -> F,
         usage: impl FnOnce(&R) -> Usage,
     ) -> Result<R, NodeError>
     where
@@ -516,7 +527,11 @@ impl NodeContext {
         if self.life.stop.is_cancelled() {
             return Err(NodeError::new("cancelled", "the step is to stop").permanent());
         }
-        let response = make(number).await?;
+        let id = ExchangeId {
+            number,
+            request_digest: digest,
+        };
+        let response = make(id).await?;
         begun.keep();
         let response = serde_json::to_value(response).map_err(broken)?;
         check_recorded(&response).map_err(|error| {

@@ -14,9 +14,8 @@ use serde::Serialize;
 
 use crate::error::{RunError, SetupError};
 use crate::journal::reader::read_journal;
-use crate::layout::DOT_RUN;
 use crate::store::lease;
-use crate::store::view::RunView;
+use crate::store::view::{RunView, open_with_journal};
 
 mod clock;
 mod fold;
@@ -101,17 +100,7 @@ impl Timeline {
         options: &TimelineOptions,
         now: Timestamp,
     ) -> Result<Self, RunError> {
-        let dir = Dir::open(run_dir)?;
-        let name = || {
-            dir.path()
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned()
-        };
-        let dot_run = dir
-            .open_dir_optional(DOT_RUN)?
-            .ok_or_else(|| SetupError::OriginalSystem(name()))?;
+        let (dir, dot_run) = open_with_journal(run_dir.as_ref())?;
         let within = options.within.as_ref().map(|selector| select(&dir, selector));
         let mut fold = Fold::new(within.transpose()?, options.expand);
         read_journal(&dir, None, |record| {
