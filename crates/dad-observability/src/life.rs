@@ -15,7 +15,7 @@ use crate::names;
 use crate::otlp::{attribute, integer, nanos};
 use crate::settings::LogLevel;
 
-/// Tells the life of one run in log records.
+/// The log records of the life of one run.
 #[derive(Debug)]
 pub(crate) struct Life {
     run: Arc<RunInfo>,
@@ -24,7 +24,7 @@ pub(crate) struct Life {
 }
 
 /// A record without ids and time.
-struct Told {
+struct Entry {
     level: LogLevel,
     event: &'static str,
     body: String,
@@ -44,13 +44,13 @@ impl Life {
 
     /// The record of an event, if it is one of the run's life.
     pub(crate) fn record(&self, event: &Event) -> Option<LogRecord> {
-        let Told {
+        let Entry {
             level,
             event: name,
             body,
             mut attributes,
             span,
-        } = self.told(event)?;
+        } = self.entry(event)?;
         if let Some(path) = event.path() {
             attributes.push(attribute(names::PATH, path.as_str().to_owned()));
         }
@@ -63,13 +63,13 @@ impl Life {
         })
     }
 
-    fn told(&self, event: &Event) -> Option<Told> {
+    fn entry(&self, event: &Event) -> Option<Entry> {
         Some(match &event.body {
             EventBody::RunStarted(started) => self.run_started(started),
             EventBody::RunEnded(ended) => run_ended(ended),
             EventBody::ComponentEnded(ended) => {
                 let error = ended.error.as_ref()?;
-                Told {
+                Entry {
                     level: LogLevel::Error,
                     event: names::COMPONENT_ENDED,
                     body: format!("`{}` {}: {}", ended.path, ended.status, error.message),
@@ -78,7 +78,7 @@ impl Life {
                 }
             }
             EventBody::StepEnded(ended) => step_ended(ended),
-            EventBody::AttemptFailed(failed) => Told {
+            EventBody::AttemptFailed(failed) => Entry {
                 level: LogLevel::Warn,
                 event: names::ATTEMPT_FAILED,
                 body: format!(
@@ -88,7 +88,7 @@ impl Life {
                 attributes: of_error(Some(&failed.error)),
                 span: SpanKey::Path(failed.path.clone()),
             },
-            EventBody::QuestionAsked(asked) => Told {
+            EventBody::QuestionAsked(asked) => Entry {
                 level: LogLevel::Info,
                 event: names::QUESTION_ASKED,
                 body: format!("`{}` waits for {}", asked.path, asked.kind),
@@ -98,7 +98,7 @@ impl Life {
             EventBody::QuestionAnswered(answered) => {
                 let path = SpanKey::Path(answered.path.clone());
                 let span = answered.id.clone().map_or(path, SpanKey::Question);
-                Told {
+                Entry {
                     level: LogLevel::Info,
                     event: names::QUESTION_ANSWERED,
                     body: format!(
@@ -113,10 +113,10 @@ impl Life {
         })
     }
 
-    fn run_started(&self, started: &RunStarted) -> Told {
+    fn run_started(&self, started: &RunStarted) -> Entry {
         let RunInfo { root_id, session, .. } = &*self.run;
         let verb = if started.resumed { "resumed" } else { "started" };
-        Told {
+        Entry {
             level: LogLevel::Info,
             event: names::RUN_STARTED,
             body: format!("`{root_id}` was {verb}"),
@@ -126,28 +126,27 @@ impl Life {
     }
 }
 
-fn run_ended(ended: &RunEnded) -> Told {
+fn run_ended(ended: &RunEnded) -> Entry {
     let level = match ended.status {
         RunStatus::Completed | RunStatus::Waiting => LogLevel::Info,
         _ => LogLevel::Error,
     };
     let mut attributes = of_error(ended.error.as_ref());
     attributes.push(attribute(names::STATUS, ended.status.as_str()));
-    Told {
+    let verb = match ended.status {
+        RunStatus::Waiting => "began to wait",
+        status => status.as_str(),
+    };
+    Entry {
         level,
         event: names::RUN_ENDED,
-        body: ended_in_words(
-            "the run",
-            ended.status.as_str(),
-            ended.duration,
-            ended.error.as_ref(),
-        ),
+        body: ended_in_words("the run", verb, ended.duration, ended.error.as_ref()),
         attributes,
         span: SpanKey::Session,
     }
 }
 
-fn step_ended(ended: &StepEnded) -> Told {
+fn step_ended(ended: &StepEnded) -> Entry {
     let level = if ended.status.is_failure() {
         LogLevel::Error
     } else {
@@ -160,7 +159,7 @@ fn step_ended(ended: &StepEnded) -> Told {
         Some(origin) => format!("{name} reused from {}", origin.run_id),
         None => ended_in_words(&name, ended.status.as_str(), ended.duration, ended.error.as_ref()),
     };
-    Told {
+    Entry {
         level,
         event: names::STEP_ENDED,
         body,
@@ -171,11 +170,11 @@ fn step_ended(ended: &StepEnded) -> Told {
 
 fn ended_in_words(
     name: &str,
-    status: &str,
+    verb: &str,
     duration: std::time::Duration,
     error: Option<&ErrorInfo>,
 ) -> String {
-    let ended = format!("{name} {status} after {}", format_duration(duration));
+    let ended = format!("{name} {verb} after {}", format_duration(duration));
     match error {
         Some(error) => format!("{ended}: {}", error.message),
         None => ended,

@@ -613,7 +613,7 @@ fn without_a_receiver_or_a_run_the_error_says_how_to_name_one() {
     ");
     insta::assert_snapshot!(env.unchanged(&["trace", "push", "last", "--endpoint", "localhost:4318"]).expect(2), @"
     ---- stderr
-    error[observability]: given: the endpoint of traces: it is no address such as `http://localhost:4318` or `https://otlp.example.com`
+    error[observability]: given: the endpoint of traces: expected a URL such as `http://localhost:4318` or `https://otlp.example.com`
     ---- exit code 2
     ");
     let named = format!("http://user:{SECRET}@127.0.0.1:4318");
@@ -809,7 +809,7 @@ fn variables_of_opentelemetry_come_before_the_configuration() {
         (
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "localhost:4318",
-            "it is no address such as",
+            "expected a URL such as",
         ),
     ] {
         let mut wrong = command(&env, &receiver.address, &["run", "flow.json"]);

@@ -26,7 +26,7 @@ const NAMES: (usize, usize) = (3, 24);
 /// The part of the time that a run took which its waits may take on the axis.
 const WAITS: f64 = 0.5;
 
-/// The sign of working that decided the end, of other work, and of the waits.
+/// The sign of work on the critical path, of other work, and of the waits.
 const DECIDES: char = '█';
 const WORKS: char = '▒';
 const ASKS: char = '?';
@@ -337,8 +337,8 @@ fn summary(timeline: &Timeline, axis: &Axis, table: &Table<'_>, width: usize) ->
         text += &format!("  {DIM}{name:<9}{DIM:#} {value}\n");
     };
     let signs = [
-        (DECIDES, "decided the end"),
-        (WORKS, "worked beside that"),
+        (DECIDES, "on the critical path"),
+        (WORKS, "worked in parallel"),
         (ASKS, "waited for an answer"),
         (RETRIES, "waited for its next attempt"),
         (RESTS, "had no driver"),
@@ -349,7 +349,7 @@ fn summary(timeline: &Timeline, axis: &Axis, table: &Table<'_>, width: usize) ->
     if axis.is_shortened && !table.bars.is_empty() {
         signs.push("waits are shortened".to_owned());
     }
-    // Where all decided the end, the bars say so by themselves.
+    // Where all is on the critical path, the bars say so by themselves.
     if signs.len() > 1 {
         row("signs", &signs.join(", "));
     }

@@ -9,12 +9,12 @@ use reqwest::Url;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Url);
 
-/// Why a text is no address of a receiver. The message does not show the text, which may hold a key.
+/// The fault of a text that names no receiver. The message does not show the text, which may hold a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// The text is no address over HTTP.
-    #[error("it is no address such as `http://localhost:4318` or `https://otlp.example.com`")]
+    /// The text is not an HTTP URL.
+    #[error("expected a URL such as `http://localhost:4318` or `https://otlp.example.com`")]
     NotHttp,
     /// The address names a user.
     #[error("it has a user or a password before the host: send them in a header")]
@@ -25,7 +25,7 @@ impl Endpoint {
     /// Reads an address.
     ///
     /// # Errors
-    /// If it is none over HTTP, or names a user.
+    /// If the text is not an HTTP URL, or names a user.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let url = Url::parse(text.trim()).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
