@@ -566,11 +566,20 @@ fn many_runs_are_sent_at_once_and_a_receiver_that_is_down_is_asked_no_more() {
     assert!(
         output
             .stderr
-            .contains("2 runs not tried, because the receiver cannot be reached"),
+            .contains("2 runs not tried, because the receiver takes no request"),
         "{output}"
     );
     assert!(
         output.stdout.starts_with("sent 0 records of 6 runs, "),
+        "{output}"
+    );
+    // The same answer for each of very many runs is said for the first ones.
+    let wrong_address = Receiver::start(|_, _| Answer::Status(404, "", String::new()));
+    let output = call(&env, &wrong_address.address, &["trace", "push", "--all"]).expect(1);
+    assert!(
+        output
+            .stderr
+            .contains("2 runs not tried, because the receiver takes no request"),
         "{output}"
     );
     let receiver = Receiver::ok();

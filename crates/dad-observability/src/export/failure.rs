@@ -65,7 +65,9 @@ pub(super) enum Failure {
     TooLong { reason: String },
     /// The receiver refuses these records: it would refuse them again.
     Refused { reason: String },
-    /// The receiver takes no records in this way, for example because a key is wrong: all wait.
+    /// The receiver takes no request at all, because the address or a key is wrong: the records of all runs wait.
+    Closed { reason: String },
+    /// The receiver, or the file, failed with these records: those of this run wait.
     Stopped { reason: String },
 }
 
@@ -82,6 +84,7 @@ impl Failure {
             Self::Later { reason, .. }
             | Self::TooLong { reason }
             | Self::Refused { reason }
+            | Self::Closed { reason }
             | Self::Stopped { reason } => reason,
         }
     }

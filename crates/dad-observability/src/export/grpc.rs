@@ -143,6 +143,9 @@ fn refused(status: &Status) -> Failure {
         Code::ResourceExhausted if after.is_some() => Failure::Later { reason, after },
         Code::ResourceExhausted => Failure::TooLong { reason },
         Code::InvalidArgument => Failure::Refused { reason },
+        Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented | Code::NotFound => {
+            Failure::Closed { reason }
+        }
         _ => Failure::Stopped { reason },
     }
 }
@@ -199,6 +202,6 @@ mod tests {
         let full = refused(&Status::resource_exhausted("too large"));
         assert!(matches!(full, Failure::TooLong { .. }), "{full:?}");
         let wrong = refused(&Status::unauthenticated("no key"));
-        assert!(matches!(wrong, Failure::Stopped { .. }), "{wrong:?}");
+        assert!(matches!(wrong, Failure::Closed { .. }), "{wrong:?}");
     }
 }

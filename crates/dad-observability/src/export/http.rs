@@ -104,7 +104,8 @@ fn refused(status: StatusCode, headers: &HeaderMap, said: &str) -> Failure {
         },
         413 => Failure::TooLong { reason },
         400 | 422 => Failure::Refused { reason },
-        300..=399 => Failure::Stopped {
+        401 | 403 | 404 | 405 => Failure::Closed { reason },
+        300..=399 => Failure::Closed {
             reason: format!("{reason}; redirects are not followed"),
         },
         _ => Failure::Stopped { reason },

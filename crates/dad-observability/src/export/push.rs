@@ -69,7 +69,7 @@ pub struct SignalReport {
     pub reason: Option<String>,
     /// The words about what was refused or could not be read.
     pub warnings: Vec<String>,
-    /// Whether the receiver was asked, or not because another run showed that it cannot be reached.
+    /// Whether the receiver was asked, or not because another run showed that it takes no request.
     pub tried: bool,
 }
 
@@ -149,7 +149,7 @@ impl Pusher {
                 return self.not_tried(route, trace_dir, reason);
             }
             let (mut report, failure) = self.pass(route, trace_dir).await;
-            if let Some(Failure::Later { reason, .. }) = &failure {
+            if let Some(Failure::Later { reason, .. } | Failure::Closed { reason }) = &failure {
                 let _ = route.given_up.set(self.clean(reason));
             }
             report.left = self.left(route, trace_dir, report.reason.is_some());

@@ -11,7 +11,7 @@ use crate::settings::{ObservabilitySettings, OtlpProtocol, Signal};
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) destination: Destination,
-    /// Why the receiver cannot be reached, after all attempts: each further run would wait for the same.
+    /// Why the receiver takes no request, after all attempts: those of each further run would fail for the same reason.
     pub(super) given_up: OnceLock<String>,
     transport: Transport,
 }

@@ -155,7 +155,7 @@ impl PushArgs {
         if untried > 0 {
             let untried = count(untried as u64, "run");
             print_line(&format!(
-                "{untried} not tried, because the receiver cannot be reached"
+                "{untried} not tried, because the receiver takes no request"
             ));
         }
         let mut line = format!(
