@@ -30,6 +30,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("dad-terminal", 5),
     ("dad-testing", 6),
     ("dhenara", 6),
+    ("dad-view", 7),
     ("dad-cli", 8),
 ];
 
@@ -64,7 +65,7 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["dad-terminal"],
     ),
     (&["anstream", "anstyle"], &["dad-terminal", "dad-cli"]),
-    (&["axum*", "rust-embed*"], &["dad-view"]),
+    (&["axum*", "rust-embed*", "sha2"], &["dad-view"]),
     (&["clap*", "miette", "anyhow"], &["dad-cli"]),
 ];
 

@@ -139,6 +139,7 @@ pub use self::store::prune::{Failure, PruneReport};
 pub use self::store::question_file::{FactsFile, Question};
 pub use self::store::repair::{Repair, RepairDecision, UncertainStep};
 pub use self::store::retention::{KeepReason, PlannedRun, PrunePlan, RetentionPolicy, plan_prune};
+pub use self::store::run_document::RunDocument;
 pub use self::store::run_entry::{RunEntry, Unreadable};
 pub use self::store::search::{
     FoundRun, FoundText, SearchFindings, SearchText, SearchTextError, search_runs,

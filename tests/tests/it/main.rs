@@ -72,6 +72,7 @@ mod git;
 mod hostile_files;
 #[cfg(unix)]
 mod hostile_run;
+mod html_pages;
 mod http;
 mod json;
 mod json_outside;

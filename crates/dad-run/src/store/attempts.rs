@@ -1,5 +1,6 @@
 //! The attempts of a step, and the exchanges that each of them made.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use dad_core::{ErrorInfo, HierarchyPath, StepStatus, Timestamp};
@@ -29,6 +30,9 @@ pub struct StepAttempt {
     pub ended_at: Option<Timestamp>,
     /// Why it ended otherwise than well, shortened.
     pub error: Option<ErrorInfo>,
+    /// Why it was begun; `None` if it was not.
+    #[serde(skip)]
+    pub reason: Option<Reason>,
     /// The numbers of the records that began and resumed it, which name its directories.
     #[serde(skip)]
     started: Vec<u64>,
@@ -45,6 +49,7 @@ impl StepAttempt {
             started_at: started_at.into(),
             ended_at: None,
             error: None,
+            reason: None,
             started: Vec::new(),
             is_result: false,
         }
@@ -68,6 +73,21 @@ impl RunView {
             note(&mut attempts, record);
         }
         Ok(attempts)
+    }
+
+    /// The attempts of all steps that were begun, by one reading of the journal.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn attempts_by_step(&self) -> Result<HashMap<HierarchyPath, Vec<StepAttempt>>, RunError> {
+        let mut found: HashMap<HierarchyPath, Vec<StepAttempt>> = HashMap::new();
+        self.each_record(|record| {
+            if let Some(path) = record.body.path().cloned() {
+                note(found.entry(path).or_default(), record);
+            }
+        })?;
+        found.retain(|_, attempts| !attempts.is_empty());
+        Ok(found)
     }
 
     /// The exchanges that an attempt of a step finished. Those of the attempt that ended the step are the recorded ones; what
@@ -158,6 +178,7 @@ fn note(attempts: &mut Vec<StepAttempt>, record: Record) {
                     attempts.iter_mut().for_each(|before| before.is_result = false);
                     let mut begun = StepAttempt::new(attempt, at);
                     begun.started.push(record.seq);
+                    begun.reason = Some(reason);
                     attempts.push(begun);
                 }
             }

@@ -31,6 +31,7 @@ pub(crate) mod recall;
 pub(crate) mod repair;
 pub(crate) mod results;
 pub(crate) mod retention;
+pub(crate) mod run_document;
 pub(crate) mod run_entry;
 pub(crate) mod search;
 pub(crate) mod select;

@@ -1,0 +1,24 @@
+//! The page on which people look at a run, as one file that a browser opens without network.
+//!
+//! [`export_html`] writes the page with everything that it shows. Its tree is one JSON document, its steps are JSON documents in
+//! portions, which the page reads when a person looks at one of their steps.
+//!
+//! ```no_run
+//! use dad_project::Project;
+//! use dad_view::{ExportOptions, export_html};
+//!
+//! let run = Project::open(".")?.run("last")?;
+//! let mut page = Vec::new();
+//! let exported = export_html(&run, &ExportOptions::default(), &mut page)?;
+//! println!("{} steps are in the page", exported.steps);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod assets;
+mod details;
+mod error;
+mod export;
+mod script_data;
+
+pub use self::error::ViewError;
+pub use self::export::{ExportOptions, Exported, export_html};
