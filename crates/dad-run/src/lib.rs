@@ -130,6 +130,9 @@ pub use self::store::definition_file::{DefinitionChanges, RecordedDefinition};
 pub use self::store::diff::{RunDiff, RunSide, StepDiff, StepSide};
 pub use self::store::filter::RunFilter;
 pub use self::store::follow::RunFollower;
+pub use self::store::index::{
+    ChangedNodes, FindNodes, FoundNodes, IndexedNode, IndexedStep, NodeKind, NodeRange, PlacedNode, RunIndex,
+};
 pub use self::store::inventory::{Inventory, Leftover, StoredRun};
 pub use self::store::labels::{Labels, ParseTagError, Tag};
 pub use self::store::memo_file::MemoLine;

@@ -1,7 +1,5 @@
 //! The part of the page about one step: its result, conversation, changes and files.
 
-use std::collections::HashMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dad_core::HierarchyPath;
@@ -17,8 +15,18 @@ const PICTURES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp
 /// Files whose content stands elsewhere in the page.
 const SHOWN_ELSEWHERE: [&str; 3] = [layout::RESULT, layout::OUTCOME, layout::MEMO];
 
-/// The attempts of the steps of a run.
-pub(crate) type Attempts = HashMap<HierarchyPath, Vec<StepAttempt>>;
+/// The largest number of limits that the exchanges of a step are read to: a conversation is shorter than they, for each of them
+/// repeats the ones before.
+const REPEATED: u64 = 32;
+
+/// The longest parts of a step that the page holds, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Its result, its conversation, and its changes.
+    pub(crate) part: u64,
+    /// Each of its files.
+    pub(crate) file: u64,
+}
 
 /// A step as the page shows it.
 #[derive(Debug, Serialize)]
@@ -76,9 +84,14 @@ enum Content {
 
 impl StepDetails {
     /// Reads a step. A part that is damaged or above the limit is a line in the page, not its end.
-    pub(crate) fn of(run: &ProjectRun, path: &HierarchyPath, attempts: &mut Attempts, limit: u64) -> Self {
+    pub(crate) fn of(
+        run: &ProjectRun,
+        path: &HierarchyPath,
+        attempts: Vec<StepAttempt>,
+        limits: Limits,
+    ) -> Self {
         let view = run.view();
-        let attempts = attempts.remove(path).unwrap_or_default();
+        let limit = limits.part;
         let step = view.step(path);
         let begun = attempts.last().and_then(|attempt| attempt.reason.as_ref());
         let because = step.and_then(|step| step.reason.as_ref()).or(begun);
@@ -86,20 +99,22 @@ impl StepDetails {
             path: path.clone(),
             because: because.map(ToString::to_string),
             result: result(run, step, limit),
-            transcript: transcript(run, path, attempts, limit),
+            transcript: transcript(run, path, step, attempts, limit),
             changes: changes(run, step, limit),
-            files: files(run, step, limit),
+            files: files(run, step, limits.file),
         }
     }
 }
 
 fn result(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Option<Shown<Value>> {
     let step = step.filter(|step| step.has_files())?;
+    if let Some(len) = recorded_len(run, step, layout::RESULT).filter(|len| *len > limit) {
+        return Some(Shown::TooLong(len));
+    }
     Some(match run.view().result_bytes(&step.path) {
         Ok(bytes) => {
             let bytes = bytes?;
             match serde_json::from_slice(&bytes) {
-                _ if bytes.len() as u64 > limit => Shown::TooLong(bytes.len() as u64),
                 Ok(value) => Shown::Value(value),
                 Err(error) => Shown::Unreadable(error.to_string()),
             }
@@ -108,12 +123,24 @@ fn result(run: &ProjectRun, step: Option<&StepCommitted>, limit: u64) -> Option<
     })
 }
 
+/// The recorded length of a file of a step.
+fn recorded_len(run: &ProjectRun, step: &StepCommitted, name: &str) -> Option<u64> {
+    let artifacts = run.view().artifacts(step).ok()?;
+    let file = artifacts.into_iter().find(|artifact| artifact.name == name)?;
+    Some(file.len)
+}
+
 fn transcript(
     run: &ProjectRun,
     path: &HierarchyPath,
+    step: Option<&StepCommitted>,
     attempts: Vec<StepAttempt>,
     limit: u64,
 ) -> Option<Shown<Transcript>> {
+    let memo = step.and_then(|step| recorded_len(run, step, layout::MEMO));
+    if let Some(len) = memo.filter(|len| *len > limit.saturating_mul(REPEATED)) {
+        return Some(Shown::TooLong(len));
+    }
     let is_single = attempts.len() < 2;
     Some(match run.transcript_of(path.clone(), attempts) {
         Ok(transcript) => {

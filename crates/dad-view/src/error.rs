@@ -19,4 +19,17 @@ pub enum ViewError {
     /// The page cannot be written.
     #[error("the page cannot be written")]
     Write(#[from] io::Error),
+    /// The server cannot listen.
+    #[cfg(feature = "server")]
+    #[error("the server cannot listen at {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The operating system gave no random numbers.
+    #[cfg(feature = "server")]
+    #[error("the operating system gave no random numbers: {0}")]
+    Random(String),
 }

@@ -8,13 +8,11 @@ use dad_run::{Question, RunDocument, RunEntry, Timeline, TimelineOptions, ViewEn
 use derive_setters::Setters;
 use serde::Serialize;
 
-use crate::assets;
-use crate::details::StepDetails;
+use crate::assets::ExportedPage;
+use crate::details::{Limits, StepDetails};
 use crate::error::ViewError;
 use crate::script_data::write_json;
-
-/// The version of the documents within a page.
-const FORMAT: u32 = 1;
+use crate::versioned::{FORMAT, versioned};
 
 /// The least length of a portion of steps, in bytes: a browser reads it in a moment.
 const PORTION: usize = 1 << 20;
@@ -63,13 +61,6 @@ struct PageFacts<'a> {
     questions: Vec<Question>,
 }
 
-#[derive(Serialize)]
-struct Versioned<T: Serialize> {
-    schema_version: u32,
-    #[serde(flatten)]
-    document: T,
-}
-
 /// Writes the page of a run, with everything that it shows. Its memory does not grow with the details of the steps. A file that is
 /// damaged is a line in the page.
 ///
@@ -83,7 +74,8 @@ pub fn export_html(
     let view = run.view();
     let now = Timestamp::now();
     let timeline = Timeline::read(view.dir(), &TimelineOptions::default(), now)?;
-    page.write_all(assets::head(view.run_id.as_str()).as_bytes())?;
+    let frame = ExportedPage::new(view.run_id.as_str());
+    page.write_all(frame.head.as_bytes())?;
     let questions = view
         .open_questions()
         .filter_map(|open| view.question(&open.id).ok());
@@ -110,16 +102,9 @@ pub fn export_html(
         &versioned(spending_of(&[consumer], SpendBy::Model)),
     )?;
     let exported = steps(run, options, &mut page)?;
-    page.write_all(assets::tail().as_bytes())?;
+    page.write_all(frame.tail.as_bytes())?;
     page.flush()?;
     Ok(exported)
-}
-
-fn versioned<T: Serialize>(document: T) -> Versioned<T> {
-    Versioned {
-        schema_version: FORMAT,
-        document,
-    }
 }
 
 fn element(page: &mut impl Write, name: &str, document: &impl Serialize) -> io::Result<()> {
@@ -132,6 +117,10 @@ fn element(page: &mut impl Write, name: &str, document: &impl Serialize) -> io::
 fn steps(run: &ProjectRun, options: &ExportOptions, page: &mut impl Write) -> Result<Exported, ViewError> {
     let view = run.view();
     let mut attempts = view.attempts_by_step()?;
+    let limits = Limits {
+        part: options.max_file,
+        file: options.max_file,
+    };
     let places = view.entries().enumerate();
     let mut places = places
         .filter(|(_, (_, entry))| !matches!(entry, ViewEntry::Component { .. }))
@@ -143,7 +132,8 @@ fn steps(run: &ProjectRun, options: &ExportOptions, page: &mut impl Write) -> Re
     let mut portion = Portion::default();
     let mut total = 0;
     for (index, path) in places.by_ref() {
-        let details = StepDetails::of(run, path, &mut attempts, options.max_file);
+        let of_step = attempts.remove(path).unwrap_or_default();
+        let details = StepDetails::of(run, path, of_step, limits);
         let mut json = Vec::new();
         write_json(&details, &mut json)?;
         total += json.len() as u64;

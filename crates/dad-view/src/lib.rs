@@ -19,6 +19,11 @@ mod details;
 mod error;
 mod export;
 mod script_data;
+#[cfg(feature = "server")]
+mod server;
+mod versioned;
 
 pub use self::error::ViewError;
 pub use self::export::{ExportOptions, Exported, export_html};
+#[cfg(feature = "server")]
+pub use self::server::{SessionFiles, ViewOptions, ViewServer, router};

@@ -68,11 +68,7 @@ impl RunView {
     /// # Errors
     /// If the journal cannot be read.
     pub fn attempts(&self, step: &HierarchyPath) -> Result<Vec<StepAttempt>, RunError> {
-        let mut attempts = Vec::new();
-        for record in self.records_of(step)? {
-            note(&mut attempts, record);
-        }
-        Ok(attempts)
+        Ok(attempts_in(self.records_of(step)?))
     }
 
     /// The attempts of all steps that were begun, by one reading of the journal.
@@ -143,6 +139,22 @@ impl RunView {
         Ok(files)
     }
 
+    /// The directories with the files of an attempt, by their names in the run: that of the step which it ended, or those that it
+    /// left, or works in. The last is the newest.
+    ///
+    /// # Errors
+    /// If a directory cannot be listed.
+    pub fn attempt_dirs(
+        &self,
+        step: &HierarchyPath,
+        attempt: &StepAttempt,
+    ) -> Result<Vec<PathBuf>, RunError> {
+        if attempt.is_result {
+            return Ok(vec![step.to_relative_dir()]);
+        }
+        self.left_by(attempt)
+    }
+
     /// The directories that an attempt left, by their names in the run. Each time it was resumed it began with a copy.
     fn left_by(&self, attempt: &StepAttempt) -> Result<Vec<PathBuf>, RunError> {
         let mut dirs = Vec::new();
@@ -157,6 +169,15 @@ impl RunView {
         }
         Ok(dirs)
     }
+}
+
+/// The attempts that the records of a step tell of, oldest first.
+pub(crate) fn attempts_in(records: impl IntoIterator<Item = Record>) -> Vec<StepAttempt> {
+    let mut attempts = Vec::new();
+    for record in records {
+        note(&mut attempts, record);
+    }
+    attempts
 }
 
 /// Notes what a record of a step says of its attempts.

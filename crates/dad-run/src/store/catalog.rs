@@ -70,6 +70,12 @@ impl Catalog {
         self
     }
 
+    /// The directories that runs are looked for in.
+    #[must_use]
+    pub fn places(&self) -> &[PathBuf] {
+        &self.places
+    }
+
     /// Tells runs of the user from others by this key; `last` and beginnings of ids then name only the user's.
     #[must_use]
     pub fn with_origin_key(mut self, key: impl Into<Option<OriginKey>>) -> Self {

@@ -17,6 +17,7 @@ pub(crate) mod filter;
 pub(crate) mod follow;
 pub(crate) mod graph;
 pub(crate) mod imported;
+pub(crate) mod index;
 pub(crate) mod inventory;
 pub(crate) mod labels;
 pub(crate) mod lease;

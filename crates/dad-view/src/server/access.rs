@@ -1,0 +1,166 @@
+//! Access: a request is answered if it belongs to a session of this server, comes from its own page, and is for its own name.
+//!
+//! A web page of another origin can send requests to every port of this machine. It has no session key, its requests name their
+//! origin, and if it has bound a name of its own to this machine the `Host` is not one of this server.
+
+use std::net::SocketAddr;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
+
+use super::error::ApiError;
+use super::page::session_page;
+use super::state::Shared;
+use crate::error::ViewError;
+
+/// The header with the key of the session.
+const SESSION: HeaderName = HeaderName::from_static("x-dhenara-session");
+
+/// The policy of the page: nothing but its own files.
+pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The longest body of a request, in bytes.
+const LONGEST_BODY: usize = 1024;
+
+/// The session of a server that stands by itself: the names by which it is asked, and the key of its page.
+pub(super) struct Session {
+    hosts: Vec<String>,
+    key: String,
+    /// The code that gives the key, once.
+    code: Mutex<Option<String>>,
+    pub(super) used: Notify,
+}
+
+impl Session {
+    pub(super) fn new(address: SocketAddr) -> Result<Self, ViewError> {
+        let port = address.port();
+        Ok(Self {
+            hosts: vec![address.to_string(), format!("localhost:{port}")],
+            key: random()?,
+            code: Mutex::new(None),
+            used: Notify::new(),
+        })
+    }
+
+    /// A code that gives the key once. One that was given before holds no longer.
+    pub(super) fn new_code(&self) -> Result<String, ViewError> {
+        let code = random()?;
+        *self.code.lock() = Some(code.clone());
+        Ok(code)
+    }
+
+    /// The key for a code, which holds no longer then.
+    fn redeem(&self, given: &str) -> Option<&str> {
+        let mut code = self.code.lock();
+        let is_it = code.as_deref().is_some_and(|code| is_same(code, given));
+        is_it.then(|| {
+            *code = None;
+            self.used.notify_one();
+            self.key.as_str()
+        })
+    }
+}
+
+/// 256 random bits in hexadecimal digits.
+fn random() -> Result<String, ViewError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| ViewError::Random(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether two texts are the same; the time that it takes tells nothing of where they differ.
+fn is_same(known: &str, given: &str) -> bool {
+    Sha256::digest(known) == Sha256::digest(given)
+}
+
+/// Refuses requests that do not come from the page of this server, and says in each answer what a browser may do with it.
+pub(super) async fn guard(State(view): Shared, request: Request, next: Next) -> Response {
+    let allowed = check(
+        view.session.as_ref(),
+        request.method(),
+        request.uri(),
+        request.headers(),
+    );
+    let mut response = match allowed {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set(header::CONTENT_SECURITY_POLICY, POLICY);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(header::CACHE_CONTROL, "no-store");
+    set(header::X_FRAME_OPTIONS, "DENY");
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    response
+}
+
+fn check(session: Option<&Session>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = text(header::HOST).unwrap_or_default();
+    if session.is_some_and(|session| session.hosts.iter().all(|known| known != host)) {
+        let message = format!("the request is for the host `{host}`, which is not this server");
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "host", message)
+            .hint("open the address that the server printed"));
+    }
+    let is_file_of_session = session.is_some() && *method == Method::POST && uri.path() == "/session";
+    let is_own = |origin: &str| {
+        let name = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        // A page from a file, as the one that opens the session, has no origin.
+        name == Some(host) || (is_file_of_session && origin == "null")
+    };
+    let is_foreign = text(header::ORIGIN).is_some_and(|origin| !is_own(origin));
+    let is_cross_site = text(HeaderName::from_static("sec-fetch-site")) == Some("cross-site");
+    if is_foreign || (is_cross_site && !is_file_of_session && uri.path() != "/") {
+        let message = "the request comes from the page of another site";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", message));
+    }
+    let Some(session) = session.filter(|_| uri.path().starts_with("/api/")) else {
+        return Ok(());
+    };
+    match text(SESSION) {
+        Some(key) if is_same(&session.key, key) => Ok(()),
+        _ => Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "session",
+            "the request has no key of a session of this server",
+        )
+        .hint("start `dhenara view` again, or open the file that it named")),
+    }
+}
+
+/// Gives the key of the session to the file that the command wrote.
+pub(super) async fn open_session(State(view): Shared, body: Body) -> Result<Html<String>, ApiError> {
+    let refused = || {
+        let message = "the code of the session was used already, or is not of this server";
+        ApiError::new(StatusCode::FORBIDDEN, "code", message)
+            .hint("open the file that `dhenara view` named again, or start the command again")
+    };
+    let session = view.session.as_ref().ok_or_else(refused)?;
+    let body = to_bytes(body, LONGEST_BODY).await.map_err(|_| refused())?;
+    let given = std::str::from_utf8(&body)
+        .ok()
+        .and_then(|body| body.strip_prefix("code="));
+    let key = given.and_then(|code| session.redeem(code)).ok_or_else(refused)?;
+    Ok(Html(session_page(key)))
+}
