@@ -3,42 +3,14 @@
 // node page.mjs DHENARA WORK: makes runs with the command DHENARA below the directory WORK, and opens their pages in Chromium.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-
-const [dhenara, work] = process.argv.slice(2).map((path) => resolve(path));
-const require = createRequire(join(work, "package.json"));
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-/** A canary that every field of a run carries: it is seen if any of it executes. */
-const CANARY = '<img src=x onerror="window.canary=1"><script>window.canary=1</script>';
-
-const FLOW = `schema_version: 1
-kind: flow
-root_id: f
-elements:
-  - { node: prints, type: command, settings: { commands: [[cat, hostile.txt]], working_dir: "$var{project_root}" } }
-  - { node: writes, type: file_operation, settings: { base_directory: "$var{project_root}/made", operations: [{ type: create_file, path: a.md, content: "# Title" }] } }
-  - for_each: each
-    statement: "$expr{ [1, 2, 3] }"
-    body:
-      - { node: item, type: command, settings: { commands: [[echo, item]] } }
-  - { node: breaks, type: command, on_error: continue, settings: { commands: [["false"]] } }
-  - { node: asks, type: command, requires_approval: true, settings: { commands: [[echo, done]] } }
-`;
+import { CANARY, accessible, browser, current, dhenara, execute, fits, newPage, projectWith, rows, title, titled, work } from "./harness.mjs";
 
 /** Makes a run, and the page of it. */
 function exported() {
-  const project = join(work, "project");
-  rmSync(project, { recursive: true, force: true });
-  mkdirSync(join(project, ".dhenara"), { recursive: true });
-  mkdirSync(join(project, "made"));
-  writeFileSync(join(project, ".dhenara/config.yaml"), "");
-  writeFileSync(join(project, "flow.yaml"), FLOW);
-  writeFileSync(join(project, "hostile.txt"), `${CANARY}\n\u001b[31mred\u001b[0m \u202e \u001b]8;;javascript:canary\u0007`);
+  const project = projectWith("project", {});
   const run = spawnSync(dhenara, ["run", "flow", "flow.yaml", "--no-input"], { cwd: project, encoding: "utf8" });
   assert.equal(run.status, 3, run.stderr);
   const page = join(project, "run.html");
@@ -82,30 +54,12 @@ function hostile(page) {
   });
 }
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-
-/** Opens a page, and fails with anything that it logs. */
+/** Opens a file. */
 async function opened(file, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
-  const page = await context.newPage();
-  page.on("console", (message) => assert.fail(`the page logged: ${message.text()}`));
-  page.on("pageerror", (error) => assert.fail(`the page failed: ${error.stack}`));
-  page.on("request", (request) => assert.ok(/^(file|data):/u.test(request.url()), `the page asked for ${request.url()}`));
+  const page = await newPage(/^(file|data):/u, options);
   await page.goto(pathToFileURL(file).href);
   await page.waitForSelector("h1", { state: "attached" });
   return page;
-}
-
-const rows = (page) => page.locator(".tree .row").count();
-const current = (page) => page.locator(".tree .row.current .name").innerText();
-const title = (page) => page.locator("h1").innerText();
-
-async function accessible(page, what) {
-  // The policy of the page keeps other scripts out; that of the test comes by the protocol of the debugger.
-  await page.evaluate(`${axe}; undefined`);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  assert.deepEqual(grave.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html}: ${failureSummary}`)]), [], what);
 }
 
 const tests = {
@@ -118,7 +72,7 @@ const tests = {
     await page.waitForSelector("text=stdout.log");
     assert.match(await title(page), /prints/u);
     await page.keyboard.press("f");
-    await page.waitForFunction(() => document.querySelector("h1")?.textContent?.includes("breaks"));
+    await titled(page, "breaks");
     await page.keyboard.press("Home");
     const open = await rows(page);
     await page.keyboard.press("ArrowLeft");
@@ -130,19 +84,21 @@ const tests = {
     await page.keyboard.press("Escape");
     await page.keyboard.press("/");
     await page.keyboard.type("iter_2");
-    assert.deepEqual(await page.locator(".tree .row .name").allInnerTexts(), ["f", "each", "iter_2", "item"]);
+    await page.waitForFunction(() => document.querySelectorAll(".tree .row").length === 2);
+    assert.deepEqual(await page.locator(".tree .row .name").allInnerTexts(), ["iter_2", "item"]);
+    assert.deepEqual(await page.locator(".tree .row .summary").allInnerTexts(), ["f.each", "f.each.iter_2"]);
     await page.keyboard.press("Enter");
     await page.keyboard.press("Enter");
-    await page.waitForFunction(() => document.querySelector("h1")?.textContent?.includes("iter_2"));
+    await titled(page, "iter_2");
     await page.keyboard.press("r");
-    await page.waitForFunction(() => document.querySelector("h1")?.textContent?.includes("run_"));
+    await titled(page, "run_");
   },
 
   async "a run of 100,000 steps has few rows, and its failure is one key away"(file) {
     const page = await opened(long(file));
     assert.ok((await rows(page)) <= 200);
     await page.keyboard.press("f");
-    await page.waitForFunction(() => document.querySelector("h1")?.textContent?.includes("item"));
+    await titled(page, "item");
     assert.equal(await current(page), "item");
     assert.ok((await rows(page)) <= 200);
     await page.keyboard.press("End");
@@ -207,10 +163,7 @@ const tests = {
         for (const hash of ["", "f.prints", "f.writes", "f.each", "f.asks"]) {
           await page.goto(`${page.url().split("#")[0]}#${hash}`);
           await page.evaluate(() => document.documentElement.classList.add("at-detail"));
-          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          assert.ok(overflow <= 0, `${width}, ${hash}: ${overflow} too wide`);
-          const inner = await page.evaluate(() => { const main = document.querySelector("main"); return main.scrollWidth - main.clientWidth; });
-          assert.ok(inner <= 0, `${width}, ${hash}: the details are ${inner} too wide`);
+          await fits(page, `${width}, ${hash}`);
           await accessible(page, `${width}, ${colorScheme}, ${hash}`);
         }
         await page.context().close();
@@ -234,17 +187,4 @@ const tests = {
   },
 };
 
-const file = exported();
-let failed = 0;
-for (const [name, test] of Object.entries(tests)) {
-  const begun = Date.now();
-  try {
-    await test(file);
-    console.log(`passed in ${Date.now() - begun} ms: ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED: ${name}\n${error.stack}`);
-  }
-}
-await browser.close();
-process.exitCode = failed === 0 ? 0 : 1;
+await execute(tests, exported());

@@ -1,9 +1,12 @@
 // A JSON value as a tree to fold, search and copy from.
 import { append, copyButton, el, fill } from "./dom.js";
+import { LONGEST_AT_ONCE, rawText } from "./markdown.js";
 import { counted, oneLine, visible } from "./text.js";
 
 /** The entries that are shown at once; a button shows more. */
 const PORTION = 100;
+/** A value of fewer characters is read without a search. */
+const SHORT = 150;
 /** The results of a search. */
 const MOST_FOUND = 50;
 
@@ -32,6 +35,7 @@ function isNested(value) {
 /** @param {any} value */
 function leaf(value) {
   if (typeof value === "string") {
+    if (value.length > LONGEST_AT_ONCE) return rawText(value);
     return el("span", { class: "string" }, visible(value));
   }
   const text = JSON.stringify(value);
@@ -135,6 +139,7 @@ export function jsonTree(value, prefix, name) {
     fill(tree, lines.length > 0 ? lines : el("p", { class: "dim" }, "Nothing here has this text."), most);
   });
   all();
-  const tools = el("div", { class: "tools" }, search, copyButton(JSON.stringify(value, null, 2), `Copy JSON of ${name}`, "copy JSON"));
+  const isShort = isNested(value) && JSON.stringify(value).length < SHORT;
+  const tools = el("div", { class: "tools" }, !isShort && search, copyButton(() => JSON.stringify(value, null, 2), `Copy JSON of ${name}`, "copy JSON"));
   return el("div", {}, isNested(value) && tools, tree);
 }

@@ -9,17 +9,19 @@ const MOST_DRAWN = 160;
 /** @template T */
 export class RowList {
   /**
-   * @param {{ rowHeight: number, row: (item: T, index: number) => HTMLElement, attributes: Record<string, any> }} options
+   * @param {{ rowHeight: number, row: (item: T, index: number) => HTMLElement, attributes: Record<string, any>, spaceRole?: string }} options
    */
-  constructor({ rowHeight, row, attributes }) {
+  constructor({ rowHeight, row, attributes, spaceRole = "presentation" }) {
     this.rowHeight = rowHeight;
     this.row = row;
     /** @type {T[]} */
     this.items = [];
-    this.space = el("div", { class: "space", role: "presentation" });
+    /** @type {Map<number, HTMLElement>} the rows that are elements, by their index */
+    this.drawn = new Map();
+    this.space = el("div", { class: "space", role: spaceRole });
     this.element = el("div", attributes, this.space);
-    this.element.addEventListener("scroll", () => this.draw());
-    new ResizeObserver(() => this.draw()).observe(this.element);
+    this.element.addEventListener("scroll", () => this.draw(false));
+    new ResizeObserver(() => this.draw(false)).observe(this.element);
   }
 
   /** @param {T[]} items */
@@ -29,17 +31,38 @@ export class RowList {
     this.draw();
   }
 
-  draw() {
+  /** The rows in sight and the spare ones: the first, and the one behind the last. */
+  get range() {
     const seen = Math.ceil(this.element.clientHeight / this.rowHeight);
     const first = Math.max(0, Math.floor(this.element.scrollTop / this.rowHeight) - SPARE);
-    const end = Math.min(this.items.length, first + Math.min(seen + 2 * SPARE, MOST_DRAWN));
-    const rows = [];
+    return { first, end: Math.min(this.items.length, first + Math.min(seen + 2 * SPARE, MOST_DRAWN)) };
+  }
+
+  /**
+   * Draws the rows in sight.
+   * @param {boolean} isChanged whether rows that were drawn before may look different now
+   */
+  draw(isChanged = true) {
+    const { first, end } = this.range;
+    const focused = [...this.drawn].find(([, row]) => row.contains(document.activeElement))?.[0];
+    const rows = new Map();
     for (let index = first; index < end; index += 1) {
-      const row = this.row(this.items[index], index);
+      const row = (!isChanged && this.drawn.get(index)) || this.row(this.items[index], index);
       row.style.transform = `translateY(${index * this.rowHeight}px)`;
-      rows.push(row);
+      rows.set(index, row);
     }
-    this.space.replaceChildren(...rows);
+    for (const [index, row] of this.drawn) {
+      if (rows.get(index) !== row) row.remove();
+    }
+    let before = null;
+    for (const row of rows.values()) {
+      if (row.parentNode !== this.space) before ? before.after(row) : this.space.prepend(row);
+      before = row;
+    }
+    this.drawn = rows;
+    if (focused === undefined || !isChanged) return;
+    const again = /** @type {HTMLElement | null | undefined} */ (rows.get(focused)?.querySelector("button, a, [tabindex]"));
+    again?.focus({ preventScroll: true });
   }
 
   /** @param {number} index */

@@ -1,9 +1,11 @@
 // Markdown as elements: headings, lists, quotations, tables, code and emphasis. What it does not know stays text.
 import { append, copyButton, el } from "./dom.js";
-import { visible } from "./text.js";
+import { size, visible } from "./text.js";
 
 /** The longest text that is read as Markdown; a longer one is shown raw. */
 export const LONGEST_MARKDOWN = 200_000;
+/** The beginning of a long text that is shown at first. */
+export const LONGEST_AT_ONCE = 100_000;
 
 const DEEPEST = 8;
 
@@ -148,19 +150,33 @@ function blocks(lines, depth) {
 }
 
 /**
+ * A text as it was written, its beginning at first.
+ * @param {string} text
+ */
+export function rawText(text) {
+  const block = el("pre", { class: "raw", tabindex: 0, role: "region", "aria-label": "Text" }, visible(text.slice(0, LONGEST_AT_ONCE)));
+  if (text.length <= LONGEST_AT_ONCE) return block;
+  const button = el("button", { type: "button", class: "quiet" }, `show all of it (${size(text.length)})`);
+  button.addEventListener("click", () => {
+    button.remove();
+    block.append(visible(text.slice(LONGEST_AT_ONCE)));
+  });
+  return el("div", {}, block, button);
+}
+
+/**
  * A text with a switch between its Markdown and itself.
  * @param {string} text
  */
 export function prose(text) {
-  const raw = () => el("pre", { class: "raw", tabindex: 0, role: "region", "aria-label": "Text" }, visible(text));
-  if (text.length > LONGEST_MARKDOWN) return raw();
+  if (text.length > LONGEST_MARKDOWN) return rawText(text);
   const rendered = () => el("div", { class: "prose" }, blocks(visible(text).split("\n"), 0));
   const box = el("div", { class: "text-box" }, rendered());
   const button = el("button", { type: "button", class: "quiet raw-switch", "aria-pressed": "false", title: "Show the text as it was written" }, "raw");
   button.addEventListener("click", () => {
     const isRaw = button.getAttribute("aria-pressed") === "true";
     button.setAttribute("aria-pressed", String(!isRaw));
-    /** @type {Element} */ (box.firstElementChild).replaceWith(isRaw ? rendered() : raw());
+    /** @type {Element} */ (box.firstElementChild).replaceWith(isRaw ? rendered() : rawText(text));
   });
   box.append(button);
   return box;

@@ -1,22 +1,31 @@
 // The page of the run, and that of a component.
-import { commandLine, el } from "./dom.js";
-import { isLoop, isStep, worst } from "./run.js";
-import { inParts, sign } from "./tree.js";
+import { afterPaint, atMostEvery, block, commandLine, el, linkTo } from "./dom.js";
+import { isStep, worst } from "./source.js";
+import { sign } from "./tree.js";
 import { timelineBlock } from "./timeline.js";
-import { cost, counted, duration, number, visible, when } from "./text.js";
+import { ago, cost, counted, duration, number, oneLine, visible, when } from "./text.js";
 
-/** @typedef {import("./run.js").Run} Run */
-/** @typedef {import("./run.js").RunNode} RunNode */
+/** @typedef {import("./source.js").Source} Source */
+/** @typedef {import("./source.js").TreeNode} TreeNode */
+/** @typedef {import("./source.js").Cell} Cell */
+
+/**
+ * What stands beside the tree. It is updated while the run changes.
+ * @typedef {{ element: HTMLElement, update: (run: any, node: TreeNode | null) => void }} Page
+ */
 
 /** The cells of a loop on its page. */
 const CELLS = 120;
 /** The rows of a table. */
 const MOST_ROWS = 100;
+/** What a change makes to be asked for again, in milliseconds: the parts of a component, and the timeline. */
+const RENEW_PARTS = 1500;
+const RENEW_TIMELINE = 4000;
 
 /**
  * A section with a heading.
  * @param {string} title
- * @param {...(import("./dom.js").Child | import("./dom.js").Child[])} children
+ * @param {...import("./dom.js").Child} children
  */
 export function section(title, ...children) {
   return el("section", {}, el("h2", {}, title), ...children);
@@ -37,7 +46,7 @@ export function facts(rows) {
  * @param {(path: string) => void} [onOpen]
  */
 export function errorBox(error, onOpen) {
-  const path = error.path && onOpen && el("button", { type: "button", class: "quiet link", click: () => onOpen(error.path) }, visible(error.path));
+  const path = error.path && onOpen && linkTo(visible(error.path), () => onOpen(error.path));
   return el("div", { class: "box failed", role: "group", "aria-label": "Error" }, el("p", {}, sign("failed"), " ", el("code", {}, visible(error.code)), " ", path), el("pre", { class: "message" }, visible(error.message)), error.hint && el("p", { class: "dim" }, visible(error.hint)));
 }
 
@@ -67,17 +76,18 @@ function steps(counts) {
 
 /**
  * The questions that a run waits for, each with the command that answers it.
- * @param {Run} run
+ * @param {Source} source
+ * @param {any} run
  * @param {(path: string) => void} onOpen
  * @param {string} [path]
  */
-export function waits(run, onOpen, path) {
-  const open = run.document.open_questions.filter((/** @type {any} */ question) => path === undefined || question.path === path);
+export function waits(source, run, onOpen, path) {
+  const open = run.open_questions.filter((/** @type {any} */ question) => path === undefined || question.path === path);
   return open.map((/** @type {any} */ question) => {
-    const full = run.facts.questions.find((/** @type {any} */ one) => one.id === question.id);
+    const full = run.questions.find((/** @type {any} */ one) => one.id === question.id);
     const isApproval = question.kind === "approval";
-    const answer = run.command("answer", question.id) + (isApproval ? " --approve" : "");
-    const title = el("p", {}, sign("waiting"), " ", isApproval ? "Waits for approval: " : "Waits for an answer: ", el("button", { type: "button", class: "quiet link", click: () => onOpen(question.path) }, visible(question.path)), " ", full && el("span", { class: "dim" }, when(full.asked_at)));
+    const answer = source.command("answer", question.id) + (isApproval ? " --approve" : "");
+    const title = el("p", {}, sign("waiting"), " ", isApproval ? "Waits for approval: " : "Waits for an answer: ", linkTo(visible(question.path), () => onOpen(question.path)), " ", full && el("span", { class: "dim" }, when(full.asked_at)));
     return el("div", { class: "box waiting", role: "group", "aria-label": "Question" }, title, full?.preview && el("pre", { class: "message" }, visible(full.preview)), commandLine(answer));
   });
 }
@@ -99,108 +109,190 @@ function table(heads, rows, name, count = rows.length) {
 }
 
 /**
- * How long a node took in milliseconds: by the timeline, and of an iteration of one step as that step.
- * @param {Run} run
- * @param {RunNode} node
- * @returns {number | undefined}
- */
-function took(run, node) {
-  const row = run.rows.get(node.path);
-  if (row) return row.time.working_ms + row.time.retrying_ms;
-  return node.children.length === 1 ? took(run, node.children[0]) : node.entry?.duration_ms;
-}
-
-/**
- * @param {Run} run
- * @param {RunNode[]} nodes
+ * The children of a node in a table.
+ * @param {Source} source
+ * @param {TreeNode | null} node
+ * @param {boolean} isWithNode whether its first row is the node itself
  * @param {(path: string) => void} onOpen
  */
-function components(run, nodes, onOpen) {
-  const rows = nodes.slice(0, MOST_ROWS).map((node) => {
-    const usage = node.entry?.totals?.usage ?? node.entry?.usage;
-    const ms = took(run, node);
-    const name = el("button", { type: "button", class: "quiet link", click: () => onOpen(node.path) }, sign(node.status), " ", visible(node.name));
-    return [name, ms === undefined ? "" : duration(ms), node.entry?.totals ? steps(node.entry.totals.counts) : "", usage?.total_tokens ? number(usage.total_tokens) : "", cost(usage?.cost ?? node.entry?.cost)];
+function partsBlock(source, node, isWithNode, onOpen) {
+  const { element, show } = block((/** @type {{ nodes: TreeNode[], total: number }} */ { nodes, total }) => {
+    const rows = nodes.map((one) => {
+      const name = linkTo([sign(one.status, one.reused), " ", visible(one.name), el("span", { class: "hidden" }, `, ${visible(one.status)}`)], () => onOpen(one.path));
+      const inner = one.counts ? steps(one.counts) : one.failed > 0 && !isStep(one) ? `${number(one.failed)} failed` : "";
+      const ms = one.duration_ms;
+      return [name, ms === undefined || ms === null ? "" : duration(ms), inner, one.usage?.total_tokens ? number(one.usage.total_tokens) : "", cost(one.usage?.cost ?? one.cost)];
+    });
+    return rows.length > 0 && section("Parts", table(["name", "took", "steps", "tokens", "cost"], rows, "Parts", total));
   });
-  return table(["name", "took", "steps", "tokens", "cost"], rows, "Parts", nodes.length);
+  let current = node;
+  const load = atMostEvery(RENEW_PARTS, async () => {
+    if (!current) return;
+    const { nodes, total } = await source.children(current.path, 0, 0);
+    const { inner, index, ...own } = current;
+    show({ nodes: [...(isWithNode ? [own] : []), ...nodes].slice(0, MOST_ROWS), total: total + (isWithNode ? 1 : 0) });
+  });
+  const update = (/** @type {TreeNode | null} */ next) => {
+    current = next;
+    load();
+  };
+  update(node);
+  return { element, update };
 }
 
-/** @param {Run} run */
-function models(run) {
-  const rows = (run.spending?.rows ?? []).map((/** @type {any} */ row) => [visible(row.key ?? "(not recorded)"), number(row.usage.calls), number(row.usage.prompt_tokens), number(row.usage.completion_tokens), row.usage.replayed ? number(row.usage.replayed) : "", cost(row.usage.cost)]);
+/** @param {any} spending */
+function models(spending) {
+  const rows = (spending?.rows ?? []).map((/** @type {any} */ row) => [visible(row.key ?? "(not recorded)"), number(row.usage.calls), number(row.usage.prompt_tokens), number(row.usage.completion_tokens), row.usage.replayed ? number(row.usage.replayed) : "", cost(row.usage.cost)]);
   return rows.length > 0 && section("Models", table(["model", "calls", "sent", "received", "replayed", "cost"], rows, "Models"));
 }
 
 /**
- * The page of the run.
- * @param {Run} run
- * @param {(path: string) => void} onOpen
+ * The name of a run, which leads to it if the page has other runs.
+ * @param {Source} source
+ * @param {string} run
  */
-export function runPage(run, onOpen) {
-  const { document: data } = run;
-  const canResume = ["failed", "cancelled", "interrupted"].includes(data.status);
-  const length = Date.parse(data.last_record_at) - Date.parse(data.created_at);
-  const top = run.roots.flatMap((root) => [root, ...root.children]);
-  return el(
-    "div",
-    {},
-    waits(run, onOpen),
-    data.error && errorBox(data.error, onOpen),
-    canResume && commandLine(run.command("resume")),
-    data.torn && el("p", { class: "box" }, "The last line of the journal was cut off by a crash and is ignored."),
-    facts([
-      ["made", when(data.created_at)],
-      ["took", data.status === "running" ? "" : duration(length)],
-      ["steps", steps(data.totals.counts)],
-      ["models", tokens(data.totals.usage)],
-      ["from", data.parent && el("code", {}, visible(data.parent))],
-      ["tags", (data.labels.tags ?? []).map(visible).join(" ")],
-      ["note", data.labels.note && visible(data.labels.note)],
-      ["directory", el("code", { class: "break" }, visible(data.run_dir))],
-    ]),
-    section("Timeline", timelineBlock(run.timeline, onOpen)),
-    section("Parts", components(run, top, onOpen)),
-    models(run),
-    section("In the terminal", commandLine(run.command("runs show")), commandLine(run.command("runs trace")), commandLine(run.command("runs logs"))),
-  );
+export function runName(source, run) {
+  return source.addressOf ? el("a", { href: source.addressOf(run), class: "mono" }, visible(run)) : el("code", {}, visible(run));
+}
+
+/**
+ * The runs that were made from this one.
+ * @param {Source} source
+ */
+function madeFrom(source) {
+  const { element, show } = block((/** @type {any[]} */ runs) => {
+    const items = runs.map((run) => el("li", {}, sign(run.status), " ", runName(source, run.run_id), " ", el("span", { class: "dim" }, visible(run.status), run.created_at && `, ${ago(run.created_at)}`)));
+    return items.length > 0 && section("Runs from this one", el("ul", { class: "plain-list" }, items));
+  });
+  const { madeFrom: ask } = source;
+  if (ask) afterPaint(() => void ask.call(source).then(show, () => {}));
+  return element;
+}
+
+/**
+ * @param {Source} source
+ * @param {any} run
+ */
+function runFacts(source, run) {
+  const length = Date.parse(run.last_record_at) - Date.parse(run.created_at);
+  return facts([
+    ["made", when(run.created_at)],
+    ["took", run.status === "running" ? "" : duration(length)],
+    ["steps", run.totals && steps(run.totals.counts)],
+    ["models", tokens(run.totals?.usage)],
+    ["from", run.parent && runName(source, run.parent)],
+    ["tags", (run.labels?.tags ?? []).map(visible).join(" ")],
+    ["note", run.labels?.note && visible(run.labels.note)],
+    ["directory", el("code", { class: "break" }, visible(run.run_dir))],
+  ]);
+}
+
+/**
+ * The page of the run.
+ * @param {Source} source
+ * @param {any} run
+ * @param {(path: string) => void} onOpen
+ * @returns {Page}
+ */
+export function runPage(source, run, onOpen) {
+  const top = block((/** @type {any} */ now) => [
+    waits(source, now, onOpen),
+    now.error && errorBox(now.error, onOpen),
+    ["failed", "cancelled", "interrupted"].includes(now.status) && commandLine(source.command("resume")),
+    now.torn && el("p", { class: "box" }, "The last line of the journal was cut off by a crash and is ignored."),
+    runFacts(source, now),
+  ]);
+  const spending = block(models);
+  const timeline = timelineBlock(onOpen);
+  let spent = run.spending;
+  const renew = atMostEvery(RENEW_TIMELINE, () => {
+    void source.timeline().then(timeline.show, () => {});
+    if (!spent) void source.spending().then(spending.show, () => {});
+  });
+  const parts = partsBlock(source, run.root, true, onOpen);
+  const update = (/** @type {any} */ now) => {
+    const { root, spending: own, seq, ...rest } = now;
+    top.show(rest);
+    spent = own;
+    if (own) spending.show(own);
+    parts.update(root);
+    renew();
+  };
+  update(run);
+  const element = el("div", {}, top.element, section("Timeline", timeline.element), parts.element, spending.element, madeFrom(source), inTerminal(source, ["runs show"], ["runs trace"], ["runs logs"]));
+  return { element, update };
+}
+
+/**
+ * The commands that show the same.
+ * @param {Source} source
+ * @param {...[string, ...string[]]} commands
+ */
+export function inTerminal(source, ...commands) {
+  return section("In the terminal", commands.map((words) => commandLine(source.command(...words))));
 }
 
 /**
  * The iterations of a loop as cells. A cell of many iterations has the worst status among them, and opens the first that has it.
- * @param {RunNode} node
+ * @param {TreeNode} node
+ * @param {Cell[]} cells
  * @param {(path: string) => void} onOpen
  */
-function strip(node, onOpen) {
-  const cells = inParts(node.children, CELLS).map((part) => {
-    const status = worst(part);
-    const first = /** @type {RunNode} */ (part.find((one) => one.status === status) ?? part[0]);
-    const name = part.length > 1 ? `${part[0].name} to ${part[part.length - 1].name}` : part[0].name;
-    const label = `${visible(name)}, ${status}`;
-    return el("button", { type: "button", class: `cell ${status}`, title: label, "aria-label": label, click: () => onOpen(first.path) });
+function strip(node, cells, onOpen) {
+  const shown = cells.map(({ from, count, status, failed, first }) => {
+    const name = count > 1 ? `iterations ${number(from)} to ${number(from + count - 1)}` : `iteration ${number(from)}`;
+    const label = `${name}, ${visible(status)}${count > 1 && failed > 0 ? `, ${number(failed)} failed` : ""}`;
+    return el("button", { type: "button", class: `cell ${worst([status])}`, title: label, "aria-label": label, click: () => onOpen(first ?? `${node.path}.iter_${from}`) });
   });
-  return el("div", { class: "strip", role: "group", "aria-label": "Iterations" }, cells);
+  const legend = [...new Set(cells.map((cell) => cell.status))].map((status) => el("span", {}, sign(status), " ", visible(status)));
+  return section(`Iterations (${number(node.children)})`, el("div", { class: "strip", role: "group", "aria-label": "Iterations" }, shown), el("div", { class: "legend" }, legend));
+}
+
+/**
+ * @param {Source} source
+ * @param {TreeNode} node
+ * @param {(path: string) => void} onOpen
+ */
+function stripBlock(source, node, onOpen) {
+  const { element, show } = block((/** @type {{ node: TreeNode, cells: Cell[] }} */ data) => strip(data.node, data.cells, onOpen));
+  let current = node;
+  const load = atMostEvery(RENEW_PARTS, async () => show({ node: current, cells: (await source.ranges(current.path, { cells: CELLS })).cells }));
+  const update = (/** @type {TreeNode} */ next) => {
+    current = next;
+    load();
+  };
+  update(node);
+  return { element, update };
 }
 
 /**
  * The page of a component, iteration or branch.
- * @param {Run} run
- * @param {RunNode} node
+ * @param {Source} source
+ * @param {any} run
+ * @param {TreeNode} node
  * @param {(path: string) => void} onOpen
+ * @returns {Page}
  */
-export function componentPage(run, node, onOpen) {
-  const { entry } = node;
-  const failed = node.failed > 0 && !isStep(node);
-  return el(
-    "div",
-    {},
-    waits(run, onOpen, node.path),
-    entry?.error && errorBox(entry.error, onOpen),
+export function componentPage(source, run, node, onOpen) {
+  const top = block((/** @type {{ run: any, node: TreeNode }} */ { run: now, node: one }) => [
+    waits(source, now, onOpen, one.path),
+    one.error && errorBox(one.error, onOpen),
     facts([
-      ["steps", entry?.totals ? steps(entry.totals.counts) : failed ? `${node.failed} failed` : ""],
-      ["models", tokens(entry?.totals?.usage)],
+      ["took", one.duration_ms === undefined || one.duration_ms === null ? "" : duration(one.duration_ms)],
+      ["began", one.started_at && when(one.started_at)],
+      ["steps", one.counts ? steps(one.counts) : one.failed > 0 ? `${number(one.failed)} failed` : ""],
+      ["models", tokens(one.usage)],
+      ["summary", one.summary && oneLine(one.summary, 400)],
     ]),
-    isLoop(node) && section(`Iterations (${number(node.children.length)})`, strip(node, onOpen)),
-    node.children.length > 0 && section("Parts", components(run, node.children, onOpen)),
-    section("In the terminal", commandLine(run.command("runs trace", node.path)), commandLine(run.command("runs logs", node.path))),
-  );
+  ]);
+  const cells = node.is_loop ? stripBlock(source, node, onOpen) : null;
+  const parts = partsBlock(source, node, false, onOpen);
+  const update = (/** @type {any} */ now, /** @type {TreeNode | null} */ one) => {
+    if (!one) return;
+    top.show({ run: { open_questions: now.open_questions, questions: now.questions }, node: one });
+    cells?.update(one);
+    parts.update(one);
+  };
+  update(run, node);
+  return { element: el("div", {}, top.element, cells?.element, parts.element, inTerminal(source, ["runs trace", node.path], ["runs logs", node.path])), update };
 }

@@ -1,37 +1,44 @@
 // The page of a step: its conversation, settings, outcome, output, changes and files.
-import { commandLine, copyButton, el } from "./dom.js";
+import { block, commandLine, copyButton, el, fill, linkTo } from "./dom.js";
 import { printed } from "./ansi.js";
 import { diffBlock } from "./diff.js";
 import { jsonTree } from "./json.js";
+import { liveOutput, longFile, textOfFile } from "./long.js";
 import { prose } from "./markdown.js";
-import { errorBox, facts, section, tokens, waits } from "./overview.js";
+import { errorBox, facts, inTerminal, runName, section, tokens, waits } from "./overview.js";
 import { sign } from "./tree.js";
 import { duration, size, visible, when } from "./text.js";
 
-/** @typedef {import("./run.js").Run} Run */
-/** @typedef {import("./run.js").RunNode} RunNode */
+/** @typedef {import("./source.js").Source} Source */
+/** @typedef {import("./source.js").TreeNode} TreeNode */
+/** @typedef {import("./dom.js").Child} Shown */
 
 /** The settings that the conversation shows. */
 const IN_CONVERSATION = ["system_instructions", "context", "prompt"];
 
+/** The longest part of a step that is loaded at once, in bytes. */
+const LONGEST_PART = 32_000_000;
+
 /**
  * A part of the details, or the reason for which the page does not have it.
  * @param {any} shown
- * @param {(value: any) => import("./dom.js").Child | import("./dom.js").Child[]} show
+ * @param {(value: any) => Shown} show
  * @param {string} command that shows it otherwise
  * @param {string} what
+ * @param {(() => void) | null} [onLoad] loads the part although it is long
  */
-function part(shown, show, command, what) {
+function part(shown, show, command, what, onLoad = null) {
   if (shown === undefined) return null;
   if ("value" in shown) return show(shown.value);
   const why = "too_long" in shown ? `The ${what} has ${size(shown.too_long)}, which is above the limit of this page.` : `The ${what} cannot be read: ${visible(shown.unreadable)}`;
-  return el("div", { class: "box" }, el("p", {}, why), commandLine(command));
+  const load = onLoad && shown.too_long <= LONGEST_PART && el("button", { type: "button", click: onLoad }, `load it (${size(shown.too_long)})`);
+  return el("div", { class: "box" }, el("p", {}, why), load, commandLine(command));
 }
 
 /**
  * @param {string} role
  * @param {string} title
- * @param {...(import("./dom.js").Child | import("./dom.js").Child[])} children
+ * @param {...import("./dom.js").Child} children
  */
 function turn(role, title, ...children) {
   return el("article", { class: `turn ${role}` }, el("h3", {}, title), ...children);
@@ -114,7 +121,7 @@ function commands(result) {
 /**
  * The outcome in the form that fits its node.
  * @param {any} result
- * @param {RunNode} node
+ * @param {TreeNode} node
  * @param {boolean} isTold whether the conversation ends with it
  */
 function outcome(result, node, isTold) {
@@ -134,15 +141,21 @@ function settings(result) {
 
 /**
  * @param {any} file
- * @param {Run} run
- * @param {RunNode} node
+ * @param {Source} source
+ * @param {string} path of the step
  */
-function fileCard(file, run, node) {
-  const { content } = file;
-  const head = el("summary", {}, el("span", { class: "mono" }, visible(file.name)), el("span", { class: "dim" }, size(file.len)));
-  if (content === undefined) return el("div", { class: "card plain" }, el("span", { class: "mono" }, visible(file.name)), el("span", { class: "dim" }, `${size(file.len)}, shown above`));
-  const shown = part(content, (value) => preview(value, file.name), run.command("runs path", node.path), "file");
-  return el("details", { class: "card" }, head, shown);
+function fileCard(file, source, path) {
+  const { name, len, content } = file;
+  const names = [el("span", { class: "mono" }, visible(name)), el("span", { class: "dim" }, size(len))];
+  const isElsewhere = content === undefined && !source.artifact;
+  if (isElsewhere) return el("div", { class: "card plain" }, names[0], el("span", { class: "dim" }, `${size(len)}, shown above`));
+  const details = /** @type {HTMLDetailsElement} */ (el("details", { class: "card" }, el("summary", {}, names)));
+  if (!source.artifact || "unreadable" in (content ?? {})) {
+    details.append(el("div", {}, part(content, (value) => preview(value, name), source.command("runs path", path), "file")));
+    return details;
+  }
+  details.addEventListener("toggle", () => details.open && details.childElementCount === 1 && details.append(len === 0 ? el("p", { class: "dim" }, "The file is empty.") : longFile(source, path, name, len)));
+  return details;
 }
 
 /**
@@ -151,55 +164,95 @@ function fileCard(file, run, node) {
  */
 function preview(content, name) {
   if (typeof content.picture === "string") return el("img", { src: content.picture, alt: visible(name), class: "picture" });
-  if (typeof content.text !== "string") return el("p", { class: "dim" }, "The file is neither text nor a picture.");
-  if (name.endsWith(".md")) return prose(content.text);
-  if (name.endsWith(".json")) {
-    try {
-      return jsonTree(JSON.parse(content.text), "", "the file");
-    } catch {
-      // It is shown as the text that it is.
-    }
-  }
-  return printed(content.text, `Content of ${visible(name)}`);
+  return typeof content.text === "string" ? textOfFile(content.text, name) : el("p", { class: "dim" }, "The file is neither text nor a picture.");
+}
+
+/**
+ * @param {Source} source
+ * @param {any} details
+ * @param {TreeNode} node
+ * @param {(path: string) => void} onOpen
+ */
+function stepFacts(source, details, node, onOpen) {
+  const entry = details.entry ?? {};
+  const result = details.result?.value;
+  const origin = entry.reused_from ?? entry.edited_from;
+  const began = details.started_at ?? node.started_at ?? entry.started_at;
+  const ms = entry.duration_ms ?? node.duration_ms;
+  const type = result?.node_type ?? node.node_type;
+  const reads = (entry.reads ?? []).map((/** @type {string} */ path) => linkTo(visible(path), () => onOpen(path)));
+  return facts([
+    ["node", type && el("code", {}, visible(type))],
+    ["took", ms === undefined || ms === null ? "" : duration(ms)],
+    ["began", began && when(began)],
+    ["attempt", (entry.attempt ?? node.attempt ?? 1) > 1 && String(entry.attempt ?? node.attempt)],
+    [origin ? "reused" : "executed", (details.because || origin) && el("span", {}, details.because && visible(details.because), origin && [details.because && ", ", "from ", runName(source, origin.run_id)])],
+    ["read", reads.length > 0 && el("span", { class: "links" }, reads)],
+    ["model", tokens({ ...entry.usage, cost: entry.cost })],
+    ["summary", entry.summary && visible(entry.summary)],
+  ]);
+}
+
+/**
+ * The parts of a step. A long one is loaded by a button.
+ * @param {Source} source
+ * @param {any} details
+ * @param {TreeNode} node
+ * @param {() => void} onLoad
+ */
+function stepParts(source, details, node, onLoad) {
+  const { path } = node;
+  const show = source.command("runs show", path);
+  const load = source.artifact && onLoad;
+  const result = details.result?.value;
+  const turns = details.transcript?.value?.attempts.some((/** @type {any} */ one) => one.turns.length > 0);
+  // What a step printed is in its result, but while it is running and if that is long.
+  const printsNow = source.lines && !result && !details.left_out && node.status !== "skipped";
+  const files = details.files ?? [];
+  return [
+    details.left_out && el("div", { class: "box" }, el("p", {}, visible(details.left_out.reason)), commandLine(show)),
+    printsNow && section("Output", liveOutput(source, path, node.status === "running")),
+    part(details.transcript, (transcript) => conversation(transcript), `${show} --messages`, "conversation", load),
+    part(details.changes, (changes) => section("Changes", changes.map((/** @type {any} */ change) => diffBlock(change.path, change.diff))), show, "list of changes", load),
+    part(details.result, (value) => outcome(value, node, Boolean(turns)), show, "result", load),
+    result && settings(result),
+    files.length > 0 && section(`Files (${files.length})`, el("div", { class: "files" }, files.map((/** @type {any} */ file) => fileCard(file, source, path)))),
+    inTerminal(source, ["runs show", path], ["runs why", path], ...(result?.outcome === undefined ? [] : [/** @type {[string, string]} */ (["runs get", `${path}.outcome`])]), ["runs logs", path]),
+  ].flat();
 }
 
 /**
  * The page of a step.
- * @param {Run} run
- * @param {RunNode} node
+ * @param {Source} source
+ * @param {any} run
+ * @param {TreeNode} node
  * @param {(path: string) => void} onOpen
+ * @returns {Promise<import("./overview.js").Page>}
  */
-export function stepPage(run, node, onOpen) {
-  const { entry } = node;
-  const details = run.details(node);
-  const show = run.command("runs show", node.path);
-  const result = details?.result?.value;
-  const began = run.rows.get(node.path)?.started_at ?? entry.started_at;
-  const origin = entry.reused_from ?? entry.edited_from;
-  const messages = details?.transcript?.value?.attempts.some((/** @type {any} */ one) => one.turns.length > 0);
-  const reads = (entry.reads ?? []).map((/** @type {string} */ path) => el("button", { type: "button", class: "quiet link", click: () => onOpen(path) }, visible(path)));
-  const missing = !details && el("div", { class: "box" }, el("p", {}, `The details of this step are left out, because the page holds at most ${size(run.facts.max_total)} of them. A page made with --max-total holds more.`), commandLine(show));
-  return el(
-    "div",
-    {},
-    waits(run, onOpen, node.path),
-    (result?.error ?? entry.error) && errorBox(result?.error ?? entry.error),
-    facts([
-      ["node", result?.node_type && el("code", {}, visible(result.node_type))],
-      ["took", entry.duration_ms === undefined ? "" : duration(entry.duration_ms)],
-      ["began", began && when(began)],
-      ["attempt", entry.attempt > 1 && String(entry.attempt)],
-      [origin ? "reused" : "executed", [details?.because && visible(details.because), origin && `from ${visible(origin.run_id)}`].filter(Boolean).join(", ")],
-      ["read", reads.length > 0 && el("span", { class: "links" }, reads)],
-      ["model", tokens({ ...entry.usage, cost: entry.cost })],
-      ["summary", entry.summary && visible(entry.summary)],
-    ]),
-    missing,
-    part(details?.transcript, (transcript) => conversation(transcript), `${show} --messages`, "conversation"),
-    part(details?.changes, (changes) => section("Changes", changes.map((/** @type {any} */ change) => diffBlock(change.path, change.diff))), show, "list of changes"),
-    part(details?.result, (value) => outcome(value, node, Boolean(messages)), show, "result"),
-    result && settings(result),
-    details?.files?.length > 0 && section(`Files (${details.files.length})`, el("div", { class: "files" }, details.files.map((/** @type {any} */ file) => fileCard(file, run, node)))),
-    section("In the terminal", commandLine(show), commandLine(run.command("runs why", node.path)), result?.outcome !== undefined && commandLine(run.command("runs get", `${node.path}.outcome`)), commandLine(run.command("runs logs", node.path))),
-  );
+export async function stepPage(source, run, node, onOpen) {
+  const top = block((/** @type {{ run: any, error: any }} */ { run: now, error }) => [waits(source, now, onOpen, node.path), error && errorBox(error)]);
+  const rest = el("div", {});
+  let known = "";
+  /** @type {any} */
+  let details = {};
+  let now = run;
+  const showTop = () => top.show({ run: { open_questions: now.open_questions, questions: now.questions }, error: details.result?.value?.error ?? details.entry?.error });
+  /** @param {TreeNode} one */
+  const load = async (one, limit = 0) => {
+    details = (await source.step(one.path, limit || undefined)) ?? {};
+    showTop();
+    fill(rest, stepFacts(source, details, one, onOpen), ...stepParts(source, details, one, () => void load(one, LONGEST_PART)));
+  };
+  const update = (/** @type {any} */ next, /** @type {TreeNode | null} */ one) => {
+    now = next;
+    showTop();
+    // Its details change with its status, and with another attempt.
+    const state = one && `${one.status} ${one.attempt}`;
+    if (!one || state === known) return;
+    known = String(state);
+    void load(one).catch((error) => fill(rest, el("p", { class: "box failed" }, visible(error instanceof Error ? error.message : error))));
+  };
+  known = `${node.status} ${node.attempt}`;
+  await load(node);
+  return { element: el("div", {}, top.element, rest), update };
 }

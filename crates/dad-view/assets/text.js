@@ -43,15 +43,22 @@ export function cost(dollars) {
 }
 
 /**
+ * A time relative to now.
+ * @param {string} timestamp
+ */
+export function ago(timestamp) {
+  const past = Date.now() - Date.parse(timestamp);
+  return past < 45_000 ? "just now" : `${duration(past).replace(/ \d+s$| \d+m$/u, "")} ago`;
+}
+
+/**
  * A time relative to now, with the exact one as its tooltip.
  * @param {string} timestamp
  */
 export function when(timestamp) {
   const at = Date.parse(timestamp);
   if (Number.isNaN(at)) return el("span", {}, visible(timestamp));
-  const ago = Date.now() - at;
-  const words = ago < 45_000 ? "just now" : `${duration(ago).replace(/ \d+s$| \d+m$/u, "")} ago`;
-  return el("time", { datetime: new Date(at).toISOString(), title: visible(timestamp), tabindex: 0 }, words);
+  return el("time", { datetime: new Date(at).toISOString(), title: visible(timestamp), tabindex: 0 }, ago(timestamp));
 }
 
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
