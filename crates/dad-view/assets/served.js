@@ -77,8 +77,9 @@ class Served {
       this.frame.show({ start: [this.home(null)], end: this.end, body: this.list.element, keys: LIST_KEYS, actions: this.list.actions });
     }
     const { list } = this;
+    const isNew = list.runs.length === 0 && document.activeElement !== list.search;
     await list.show(query);
-    list.list.element.focus({ preventScroll: true });
+    if (isNew) list.list.element.focus({ preventScroll: true });
     document.documentElement.classList.remove("at-detail");
     afterPaint(() => void this.readAbout());
   }
