@@ -1,4 +1,4 @@
-//! The page of a run: its modules by the checker of types, and a page that is exported in a browser.
+//! The page of runs: its modules by the checker of types, an exported page and one of a server in a browser.
 #![expect(clippy::print_stderr, reason = "a developer tool talks to its terminal")]
 #![expect(clippy::disallowed_methods, reason = "the files are no part of a run")]
 
@@ -14,8 +14,8 @@ const TESTS: &str = "tests/browser";
 /// The place of the packages and of the runs, below the root of the workspace.
 const PLACE: &str = "target/browser";
 
-/// Checks the types of the page's modules, and opens pages in Chromium; the variable `CHROMIUM` names another one than that of the
-/// system.
+/// Checks the types of the page's modules, and opens exported pages and those of a server in Chromium; the variable `CHROMIUM` names
+/// another one than that of the system.
 ///
 /// # Errors
 /// If Node.js, npm or the browser is missing, or a check fails.
@@ -26,12 +26,14 @@ pub fn run() -> Result<(), TaskError> {
     run_command(types.arg("--project").arg(root.join(TESTS).join("tsconfig.json")))?;
     let mut build = Command::new(cargo());
     run_command(build.args(["build", "--quiet", "--locked", "--package", "dad-cli"]))?;
-    let mut pages = Command::new("node");
-    pages
-        .arg(root.join(TESTS).join("page.mjs"))
-        .arg(root.join("target/debug/dhenara"))
-        .arg(&place);
-    run_command(&mut pages)
+    for pages in ["page.mjs", "served.mjs"] {
+        let mut node = Command::new("node");
+        node.arg(root.join(TESTS).join(pages))
+            .arg(root.join("target/debug/dhenara"))
+            .arg(&place);
+        run_command(&mut node)?;
+    }
+    Ok(())
 }
 
 /// The directory with the packages. The registry is asked only if other ones were installed before, or none.

@@ -24,10 +24,10 @@ elements:
 "##;
 
 /// Everything that ends an element, begins one, or changes the direction of a text.
-const HOSTILE: &str = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> \u{202e}\u{2028}\u{2029}\u{1b}[31m]]>";
+pub(crate) const HOSTILE: &str = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> \u{202e}\u{2028}\u{2029}\u{1b}[31m]]>";
 
 /// A project with a run that waits.
-fn waiting() -> TestEnvironment {
+pub(crate) fn waiting() -> TestEnvironment {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FLOW);
     env.write("hostile.txt", HOSTILE);
@@ -270,10 +270,10 @@ fn pages_replace_no_file_and_options_belong_together() {
 }
 
 /// The run of the test of many steps: it is not signed, so `last` does not mean it.
-const LONG_RUN: &str = "run_20260101_000000_bbbbbb";
+pub(crate) const LONG_RUN: &str = "run_20260101_000000_bbbbbb";
 
 /// Writes the journal of a run whose loop has so many iterations of one step.
-fn with_iterations(env: &TestEnvironment, iterations: u64) -> PathBuf {
+pub(crate) fn with_iterations(env: &TestEnvironment, iterations: u64) -> PathBuf {
     env.is_checked();
     let run = env.project().join("runs").join(LONG_RUN);
     std::fs::create_dir_all(run.join(".run")).unwrap();

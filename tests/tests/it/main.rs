@@ -164,3 +164,5 @@ mod traces;
 #[cfg(unix)]
 mod trust;
 mod tutorial;
+#[cfg(unix)]
+mod viewing;

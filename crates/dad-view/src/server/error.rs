@@ -38,6 +38,12 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "request", message)
     }
 
+    /// A request that is to change something.
+    pub(super) fn only_read() -> Self {
+        let message = "this address is only read";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "request", message)
+    }
+
     /// There is no such step, file or address.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)

@@ -94,8 +94,10 @@ impl RunStream {
             let (place, before) = (self.place, self.status);
             let look = move |index: &RunIndex| {
                 let status = index.status()?;
-                let is_news = index.len_read() > place || before != Some(status);
-                let changed = is_news.then(|| index.changed_since(place, MOST)).transpose()?;
+                let is_news = index.len_read() != place || before != Some(status);
+                // A run that was repaired is another one.
+                let known = if index.len_read() < place { 0 } else { place };
+                let changed = is_news.then(|| index.changed_since(known, MOST)).transpose()?;
                 let changed = changed.map(|changed| Changed {
                     seq: index.seq(),
                     status,

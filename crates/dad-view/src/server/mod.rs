@@ -100,7 +100,7 @@ fn routes(view: Arc<Viewer>) -> Router {
         .route("/session", post(access::open_session))
         .nest("/api/v1", api)
         .fallback(async || ApiError::not_found("there is nothing at this address"))
-        .method_not_allowed_fallback(async || ApiError::bad_request("this address is only read"))
+        .method_not_allowed_fallback(async || ApiError::only_read())
         .layer(from_fn_with_state(Arc::clone(&view), access::guard))
         .with_state(view)
 }

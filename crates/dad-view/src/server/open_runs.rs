@@ -38,24 +38,17 @@ impl OpenRuns {
     ) -> Result<T, ApiError> {
         let index = self.used(run);
         let mut index = index.lock();
-        let followed = match index.as_mut() {
-            Some(index) => index.follow().map(drop),
-            None => match open(catalog, run) {
-                Ok(opened) => {
-                    *index = Some(opened);
-                    Ok(())
-                }
+        // One that cannot be followed was repaired or removed, or is damaged: it is read anew.
+        let follows = index.as_mut().is_some_and(|index| index.follow().is_ok());
+        if !follows {
+            *index = None;
+            match open(catalog, run) {
+                Ok(opened) => *index = Some(opened),
                 Err(error) => {
                     self.runs.lock().remove(run);
                     return Err(error);
                 }
-            },
-        };
-        if let Err(error) = followed {
-            // It was repaired or removed, or it is damaged: the next request reads it anew.
-            *index = None;
-            self.runs.lock().remove(run);
-            return Err(error.into());
+            }
         }
         let Some(index) = index.as_ref() else {
             return Err(ApiError::bug());

@@ -39,12 +39,12 @@ impl PlacedRecords {
             .ok_or_else(|| RunError::unreadable(&self.path, "it has become shorter: the run was repaired"))
     }
 
-    /// The records from one place up to another that name a path.
+    /// The records from one place up to that at another that name a path.
     pub(super) fn naming(&mut self, path: &str, from: u64, to: u64) -> Result<Vec<Record>, RunError> {
         let mut found = Vec::new();
         let mut place = from;
         self.seek(from)?;
-        while place < to && self.read_line()? {
+        while place <= to && self.read_line()? {
             place += self.line.len() as u64;
             if holds(&self.line, path.as_bytes()) {
                 let record: Record = self.parsed()?;
