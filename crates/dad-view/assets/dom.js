@@ -131,7 +131,7 @@ export function block(make) {
     const json = JSON.stringify(data) ?? "";
     if (json === shown) return;
     shown = json;
-    const reachable = () => /** @type {HTMLElement[]} */ ([...element.querySelectorAll("button, a, input, summary, [tabindex]")]);
+    const reachable = () => /** @type {HTMLElement[]} */ ([...element.querySelectorAll("button, a, input, select, summary, [tabindex]")]);
     const focused = reachable().findIndex((one) => one === document.activeElement);
     fill(element, make(data));
     if (focused >= 0) reachable()[focused]?.focus({ preventScroll: true });

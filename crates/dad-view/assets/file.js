@@ -174,8 +174,9 @@ export class FileSource {
     return this.document.spending;
   }
 
-  async timeline() {
-    return this.times;
+  /** @param {string} [of] */
+  async timeline(of) {
+    return of === undefined ? this.times : null;
   }
 
   follow() {

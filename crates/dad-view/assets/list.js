@@ -9,9 +9,9 @@ const MOST_DRAWN = 160;
 /** @template T */
 export class RowList {
   /**
-   * @param {{ rowHeight: number, row: (item: T, index: number) => HTMLElement, attributes: Record<string, any>, spaceRole?: string }} options
+   * @param {{ rowHeight: number, row: (item: T, index: number) => HTMLElement, attributes: Record<string, any>, spaceRole?: string, head?: HTMLElement }} options a head stays above the rows
    */
-  constructor({ rowHeight, row, attributes, spaceRole = "presentation" }) {
+  constructor({ rowHeight, row, attributes, spaceRole = "presentation", head }) {
     this.rowHeight = rowHeight;
     this.row = row;
     /** @type {T[]} */
@@ -19,7 +19,8 @@ export class RowList {
     /** @type {Map<number, HTMLElement>} the rows that are elements, by their index */
     this.drawn = new Map();
     this.space = el("div", { class: "space", role: spaceRole });
-    this.element = el("div", attributes, this.space);
+    this.head = head;
+    this.element = el("div", attributes, head, this.space);
     this.element.addEventListener("scroll", () => this.draw(false));
     new ResizeObserver(() => this.draw(false)).observe(this.element);
   }
@@ -68,7 +69,8 @@ export class RowList {
   /** @param {number} index */
   reveal(index) {
     const top = index * this.rowHeight;
-    const { scrollTop, clientHeight } = this.element;
+    const { scrollTop } = this.element;
+    const clientHeight = this.element.clientHeight - (this.head?.offsetHeight ?? 0);
     if (top < scrollTop) this.element.scrollTop = top;
     else if (top + this.rowHeight > scrollTop + clientHeight) this.element.scrollTop = top + this.rowHeight - clientHeight;
     this.draw();

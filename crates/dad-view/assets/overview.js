@@ -1,6 +1,6 @@
 // The page of the run, and that of a component.
 import { afterPaint, atMostEvery, block, commandLine, el, linkTo } from "./dom.js";
-import { isStep, worst } from "./source.js";
+import { cellStatus, isStep } from "./source.js";
 import { sign } from "./tree.js";
 import { timelineBlock } from "./timeline.js";
 import { ago, cost, counted, duration, number, oneLine, visible, when } from "./text.js";
@@ -188,6 +188,31 @@ function runFacts(source, run) {
 }
 
 /**
+ * The timeline of the run or of a component.
+ * @param {Source} source
+ * @param {string | undefined} of
+ * @param {(path: string) => void} onOpen
+ */
+function timelineSection(source, of, onOpen) {
+  const { element: inner, show } = timelineBlock(onOpen);
+  const element = section("Timeline", inner);
+  element.hidden = of !== undefined;
+  let notBefore = 0;
+  const renew = atMostEvery(RENEW_TIMELINE, async () => {
+    const begun = performance.now();
+    if (begun < notBefore) return void (element.isConnected && setTimeout(renew, notBefore - begun));
+    const timeline = await source.timeline(of).catch(() => null);
+    // What takes long is asked for seldom.
+    notBefore = performance.now() + 20 * (performance.now() - begun);
+    if (!timeline) return;
+    element.hidden = of !== undefined && timeline.rows.length < 2;
+    show(timeline);
+  });
+  renew();
+  return { element, renew };
+}
+
+/**
  * The page of the run.
  * @param {Source} source
  * @param {any} run
@@ -203,12 +228,9 @@ export function runPage(source, run, onOpen) {
     runFacts(source, now),
   ]);
   const spending = block(models);
-  const timeline = timelineBlock(onOpen);
+  const timeline = timelineSection(source, undefined, onOpen);
   let spent = run.spending;
-  const renew = atMostEvery(RENEW_TIMELINE, () => {
-    void source.timeline().then(timeline.show, () => {});
-    if (!spent) void source.spending().then(spending.show, () => {});
-  });
+  const renew = atMostEvery(RENEW_TIMELINE, () => void (spent || source.spending().then(spending.show, () => {})));
   const parts = partsBlock(source, run.root, true, onOpen);
   const update = (/** @type {any} */ now) => {
     const { root, spending: own, seq, ...rest } = now;
@@ -216,10 +238,11 @@ export function runPage(source, run, onOpen) {
     spent = own;
     if (own) spending.show(own);
     parts.update(root);
+    timeline.renew();
     renew();
   };
   update(run);
-  const element = el("div", {}, top.element, section("Timeline", timeline.element), parts.element, spending.element, madeFrom(source), inTerminal(source, ["runs show"], ["runs trace"], ["runs logs"]));
+  const element = el("div", {}, top.element, timeline.element, parts.element, spending.element, madeFrom(source), inTerminal(source, ["runs show"], ["runs trace"], ["runs logs"]));
   return { element, update };
 }
 
@@ -239,12 +262,14 @@ export function inTerminal(source, ...commands) {
  * @param {(path: string) => void} onOpen
  */
 function strip(node, cells, onOpen) {
-  const shown = cells.map(({ from, count, status, failed, first }) => {
+  const shown = cells.map((cell) => {
+    const { from, count, failed, first } = cell;
+    const status = cellStatus(cell);
     const name = count > 1 ? `iterations ${number(from)} to ${number(from + count - 1)}` : `iteration ${number(from)}`;
-    const label = `${name}, ${visible(status)}${count > 1 && failed > 0 ? `, ${number(failed)} failed` : ""}`;
-    return el("button", { type: "button", class: `cell ${worst([status])}`, title: label, "aria-label": label, click: () => onOpen(first ?? `${node.path}.iter_${from}`) });
+    const label = `${name}, ${status}${count > 1 && failed > 0 ? `, ${number(failed)} failed` : ""}`;
+    return el("button", { type: "button", class: `cell ${status}`, title: label, "aria-label": label, click: () => onOpen(first ?? `${node.path}.iter_${from}`) });
   });
-  const legend = [...new Set(cells.map((cell) => cell.status))].map((status) => el("span", {}, sign(status), " ", visible(status)));
+  const legend = [...new Set(cells.map(cellStatus))].map((status) => el("span", {}, sign(status), " ", status));
   return section(`Iterations (${number(node.children)})`, el("div", { class: "strip", role: "group", "aria-label": "Iterations" }, shown), el("div", { class: "legend" }, legend));
 }
 
@@ -287,12 +312,14 @@ export function componentPage(source, run, node, onOpen) {
   ]);
   const cells = node.is_loop ? stripBlock(source, node, onOpen) : null;
   const parts = partsBlock(source, node, false, onOpen);
+  const timeline = timelineSection(source, node.path, onOpen);
   const update = (/** @type {any} */ now, /** @type {TreeNode | null} */ one) => {
     if (!one) return;
     top.show({ run: { open_questions: now.open_questions, questions: now.questions }, node: one });
     cells?.update(one);
     parts.update(one);
+    timeline.renew();
   };
   update(run, node);
-  return { element: el("div", {}, top.element, cells?.element, parts.element, inTerminal(source, ["runs trace", node.path], ["runs logs", node.path])), update };
+  return { element: el("div", {}, top.element, cells?.element, timeline.element, parts.element, inTerminal(source, ["runs trace", node.path], ["runs logs", node.path])), update };
 }

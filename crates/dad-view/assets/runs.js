@@ -26,6 +26,8 @@ export const LIST_KEYS = [
   ["x", "all filters off"],
 ];
 
+const COLUMNS = ["run", "steps", "tokens", "cost", "took", "made"];
+
 /** Filters of the address, without those that the page does not know. */
 const FILTER_NAMES = ["status", "agent", "tag", "text", "since"];
 
@@ -54,18 +56,17 @@ export class RunsView {
       rowHeight: RUN_ROW,
       row: (run, index) => this.row(run, index),
       spaceRole: "rowgroup",
+      head: el("div", { class: "run-heads", role: "rowgroup" }, el("div", { class: "run-columns", role: "row" }, COLUMNS.map((name) => el("span", { class: `cell ${name}`, role: "columnheader" }, name)))),
       attributes: { class: "runs", role: "grid", tabindex: 0, "aria-label": "Runs, the newest first", keydown: (/** @type {KeyboardEvent} */ event) => this.key(event) },
     });
     this.list.element.addEventListener("scroll", () => this.loadMore());
     this.search = this.searchField();
     this.count = el("p", { class: "dim count", role: "status" });
-    this.bar = block((/** @type {Filters} */ filters) => this.filterBar(filters));
+    this.bar = block((/** @type {{ filters: Filters, agents: string[] }} */ { filters, agents }) => this.filterBar(filters, agents));
     this.bar.element.className = "filters";
     this.nothing = el("div", { class: "nothing" });
-    // The columns are labelled for eyes; the cells of a row are for screen readers.
-    this.heads = el("div", { class: "run-heads", "aria-hidden": "true" }, ["run", "steps", "tokens", "cost", "took", "made"].map((name) => el("span", { class: name }, name)));
     const tools = el("div", { class: "tools" }, this.search, this.bar.element, el("span", { class: "spring" }), this.count);
-    this.element = el("main", { class: "list-page", "aria-label": "Runs" }, el("h1", { class: "hidden" }, "Runs"), tools, this.nothing, this.heads, this.list.element);
+    this.element = el("main", { class: "list-page", "aria-label": "Runs" }, el("h1", { class: "hidden" }, "Runs"), tools, this.nothing, this.list.element);
     this.renew = atMostEvery(1000, () => void this.load(true).catch(() => {}));
     /** @type {Events | null} */
     this.events = null;
@@ -81,7 +82,7 @@ export class RunsView {
   async show(query) {
     this.filters = Object.fromEntries(FILTER_NAMES.map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value !== ""));
     if (document.activeElement !== this.search) this.search.value = this.filters.text ?? "";
-    this.bar.show(this.filters);
+    this.showBar();
     await this.load(false);
     this.events ??= new Events(this.api, {}, (name, data) => name === "runs" && this.take(data), (connection) => {
       // What happened while nothing was said is asked for.
@@ -145,11 +146,18 @@ export class RunsView {
     }
   }
 
+  /** The filters; the agents among them are those of the runs that are loaded. */
+  showBar() {
+    const agents = [...this.runs.map((run) => run.root_id), this.filters.agent].filter(Boolean);
+    this.bar.show({ filters: this.filters, agents: [...new Set(agents)].sort() });
+  }
+
   showRows() {
+    this.showBar();
     if (!this.runs.some((run) => run.run_id === this.current)) this.current = this.runs[0]?.run_id ?? null;
     this.list.show(this.runs);
-    this.list.element.setAttribute("aria-rowcount", String(this.total));
-    this.list.element.hidden = this.heads.hidden = this.runs.length === 0;
+    this.list.element.setAttribute("aria-rowcount", String(this.total + 1));
+    this.list.element.hidden = this.runs.length === 0;
     const cannot = this.unreadable?.length ? `, ${counted(this.unreadable.length, "more")} cannot be read` : "";
     this.count.textContent = `${counted(this.total, "run")}${cannot}`;
     fill(this.nothing, this.runs.length === 0 && this.emptyState());
@@ -202,20 +210,33 @@ export class RunsView {
     this.on.onFilter(value === "" ? others : { ...others, [name]: value });
   }
 
-  /** @param {Filters} filters */
-  filterBar(filters) {
+  /**
+   * @param {Filters} filters
+   * @param {string[]} agents
+   */
+  filterBar(filters, agents) {
     const chosen = (filters.status ?? "").split(",").filter(Boolean);
     const statuses = STATUSES.map((status) => {
       const isOn = chosen.includes(status);
       const next = isOn ? chosen.filter((one) => one !== status) : [...chosen, status];
       return el("button", { type: "button", class: "choice", "aria-pressed": String(isOn), click: () => this.change("status", next.join(",")) }, sign(status), " ", status);
     });
-    const spans = SPANS.map(([hours, name]) => el("option", { value: hours, selected: hours === (filters.since ?? "") }, name));
-    const since = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Made in" }, spans));
-    since.addEventListener("change", () => this.change("since", since.value));
-    const chips = ["agent", "tag"].filter((name) => filters[name]).map((name) =>
-      el("button", { type: "button", class: "choice", "aria-pressed": "true", title: `Without this ${name}`, click: () => this.change(name, "") }, `${name}: ${visible(filters[name])} ×`));
-    return [el("div", { class: "choices", role: "group", "aria-label": "Status" }, statuses), since, chips];
+    const since = this.selection("Made in", "since", SPANS);
+    const agent = this.selection("Agent", "agent", [["", "any agent"], ...agents.map((name) => [name, visible(name)])]);
+    const tag = filters.tag && el("button", { type: "button", class: "choice", "aria-pressed": "true", title: "Without this tag", click: () => this.change("tag", "") }, `tag: ${visible(filters.tag)} ×`);
+    return [el("div", { class: "choices", role: "group", "aria-label": "Status" }, statuses), agent, since, tag];
+  }
+
+  /**
+   * @param {string} label
+   * @param {string} name of the filter
+   * @param {string[][]} choices each with its value
+   */
+  selection(label, name, choices) {
+    const value = this.filters[name] ?? "";
+    const field = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": label }, choices.map(([one, shown]) => el("option", { value: one, selected: one === value }, shown))));
+    field.addEventListener("change", () => this.change(name, field.value));
+    return field;
   }
 
   /**
@@ -233,10 +254,10 @@ export class RunsView {
     const origin = run.parent && el("span", {}, "from ", el("a", { href: addressOf(run.parent), class: "mono", tabindex: -1 }, visible(run.parent)));
     const error = run.error && el("span", { class: "failed-text" }, oneLine(run.error.message, 160));
     const second = el("span", { class: "line dim" }, el("span", { class: "mono id" }, visible(run.run_id)), origin, error);
-    const cell = (/** @type {string} */ name, /** @type {import("./dom.js").Child} */ value, title = "") => el("span", { class: `cell ${name}`, role: "gridcell", title: title || undefined }, value !== "" && el("span", { class: "hidden" }, `${name} `), value);
+    const cell = (/** @type {string} */ name, /** @type {import("./dom.js").Child} */ value, title = "") => el("span", { class: `cell ${name}`, role: "gridcell", title: title || undefined }, value);
     const row = el(
       "div",
-      { class: `run-row${isCurrent ? " current" : ""}`, role: "row", id: `run-${index}`, "aria-rowindex": index + 1, "aria-selected": isCurrent },
+      { class: `run-row run-columns${isCurrent ? " current" : ""}`, role: "row", id: `run-${index}`, "aria-rowindex": index + 2, "aria-selected": isCurrent },
       el("span", { class: "cell main", role: "gridcell" }, sign(status), el("span", { class: "lines" }, first, second)),
       cell("steps", stepsOf(run.counts)),
       cell("tokens", run.usage?.total_tokens ? number(run.usage.total_tokens) : ""),

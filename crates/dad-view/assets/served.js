@@ -1,5 +1,5 @@
 // The page of all runs, from a server: what the address names, and the state of the connection.
-import { afterPaint, commandLine, el, fill } from "./dom.js";
+import { afterPaint, announce, commandLine, el, fill } from "./dom.js";
 import { Frame } from "./frame.js";
 import { LIST_KEYS, RunsView } from "./runs.js";
 import { Api, ApiError, ServerSource, addressOf, tookSession } from "./server.js";
@@ -43,6 +43,11 @@ class Served {
     this.counting = undefined;
     api.onTrouble = (error) => error.status === 401 && this.noSession("The session of this page is over.");
     addEventListener("hashchange", () => void this.show());
+    addEventListener("unhandledrejection", (event) => {
+      if (!(event.reason instanceof ApiError)) return;
+      event.preventDefault();
+      announce(event.reason.message);
+    });
   }
 
   async show() {

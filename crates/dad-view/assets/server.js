@@ -102,17 +102,22 @@ export class Events {
     this.wait = FIRST_WAIT;
     this.ending = new AbortController();
     this.wake = () => {};
+    // A browser opens few connections to one server: pages in the background leave theirs to the others.
+    this.onSight = () => document.hidden && this.ending.abort();
     void this.follow();
   }
 
   close() {
     this.isOver = true;
+    document.removeEventListener("visibilitychange", this.onSight);
     this.ending.abort();
     this.wake();
   }
 
   async follow() {
+    document.addEventListener("visibilitychange", this.onSight);
     while (!this.isOver) {
+      await inSight();
       try {
         await this.read();
       } catch (error) {
@@ -122,6 +127,7 @@ export class Events {
         }
       }
       if (this.isOver) return;
+      if (document.hidden) continue;
       this.onConnection({ state: "waiting", until: Date.now() + this.wait });
       await new Promise((resolve) => {
         this.wake = () => resolve(undefined);
@@ -172,6 +178,11 @@ export class Events {
     this.close();
     this.onConnection({ state: "over", why: event.error?.message });
   }
+}
+
+/** Waits until the page can be seen. */
+async function inSight() {
+  while (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
 }
 
 /**
@@ -269,8 +280,9 @@ export class ServerSource {
     return this.ask("spending");
   }
 
-  timeline() {
-    return this.ask("timeline");
+  /** @param {string} [of] */
+  timeline(of) {
+    return this.ask("timeline", { of });
   }
 
   /**

@@ -45,7 +45,7 @@
  * @property {(query: Query) => Promise<{ found: TreeNode[], more: boolean }>} find
  * @property {(path: string, limit?: number) => Promise<any>} step
  * @property {() => Promise<any>} spending if it is not in the document of the run
- * @property {() => Promise<any>} timeline
+ * @property {(of?: string) => Promise<any>} timeline of the run or of a component in it; null if it is not known
  * @property {(words: string, ...more: string[]) => string} command a command line about the run
  * @property {((run: string, path?: string) => string) | null} addressOf the address of a run or step, if the page has other runs
  * @property {(() => Promise<any[]>) | null} madeFrom the runs that were made from this one
@@ -86,4 +86,12 @@ export function parentOf(path) {
  */
 export function worst(statuses) {
   return WORST[statuses.reduce((most, status) => Math.max(most, WORST.indexOf(status)), 0)];
+}
+
+/**
+ * The status that a cell shows: a failure in it counts, also if the run went on.
+ * @param {{ status: string, failed: number }} cell
+ */
+export function cellStatus({ status, failed }) {
+  return worst(failed > 0 ? [status, "failed"] : [status]);
 }

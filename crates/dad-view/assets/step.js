@@ -58,7 +58,7 @@ function argumentsOf(value) {
 /** @param {any} answer */
 function answerTurn(answer) {
   const calls = (answer.tool_calls ?? []).map((/** @type {any} */ call) => el("div", { class: "call" }, el("p", {}, "calls ", el("code", {}, visible(call.name))), argumentsOf(call.arguments)));
-  const foot = [answer.model && visible(answer.model), tokens(answer.usage), answer.finish_reason && answer.finish_reason !== "stop" && `ended by ${visible(typeof answer.finish_reason === "string" ? answer.finish_reason : JSON.stringify(answer.finish_reason))}`].filter(Boolean).join(" · ");
+  const foot = [answer.model && visible(answer.model), tokens(answer.usage), answer.finish_reason && !["stop", "completed"].includes(answer.finish_reason) && `ended by ${visible(typeof answer.finish_reason === "string" ? answer.finish_reason : JSON.stringify(answer.finish_reason))}`].filter(Boolean).join(" · ");
   return turn(
     "assistant",
     "assistant",

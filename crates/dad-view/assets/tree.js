@@ -1,7 +1,7 @@
 // The tree of a run: components to fold, steps to open. What is folded is not loaded.
 import { afterPaint, announce, el } from "./dom.js";
 import { RowList } from "./list.js";
-import { GROUP, PORTION_OF_CHILDREN, SIGNS, SMALL_LOOP, isStep, parentOf, worst } from "./source.js";
+import { GROUP, PORTION_OF_CHILDREN, SIGNS, SMALL_LOOP, cellStatus, isStep, parentOf } from "./source.js";
 import { counted, duration, number, oneLine, visible } from "./text.js";
 
 /** @typedef {import("./source.js").Source} Source */
@@ -50,8 +50,9 @@ export function sign(status, reused = false) {
 
 /** @param {TreeNode} node */
 function summaryOf(node) {
-  if (node.is_loop) return counted(node.children, "iteration") + (node.failed > 0 ? `, ${number(node.failed)} failed` : "");
-  if (!isStep(node)) return "";
+  const failed = node.failed > 0 && !isStep(node) ? `${number(node.failed)} failed` : "";
+  if (node.is_loop) return [counted(node.children, "iteration"), failed].filter(Boolean).join(", ");
+  if (!isStep(node)) return failed;
   if (node.status === "waiting") return `waits for ${node.asks_for ?? "an answer"}`;
   const text = node.status === "failed" ? (node.error?.message ?? node.summary) : node.summary;
   return text ? oneLine(text, 120) : "";
@@ -295,7 +296,7 @@ export class Tree {
   strip(node) {
     const places = this.byPath.get(node.path)?.family;
     if (places && !places.isGrouped && places.places.length <= CELLS_IN_ROW && places.places.every((place) => place.node)) {
-      return places.places.map((place) => worst([/** @type {TreeNode} */ (place.node).status]));
+      return places.places.map((place) => cellStatus(/** @type {TreeNode} */ (place.node)));
     }
     const known = this.strips.get(node.path) ?? { cells: [], of: "", asked: -REGROUP };
     const of = `${node.children} ${node.failed} ${node.status}`;
@@ -313,7 +314,7 @@ export class Tree {
     this.strips.set(node.path, strip);
     afterPaint(async () => {
       const { cells } = await this.source.ranges(node.path, { cells: CELLS_IN_ROW }).catch(() => ({ cells: /** @type {Cell[]} */ ([]) }));
-      this.strips.set(node.path, { ...strip, cells: cells.map((cell) => worst([cell.status])) });
+      this.strips.set(node.path, { ...strip, cells: cells.map(cellStatus) });
       this.list.draw();
     });
   }

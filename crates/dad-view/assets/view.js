@@ -80,6 +80,7 @@ export class RunView {
    * @param {string} path
    */
   async start(path) {
+    fill(this.detail, el("p", { class: "dim loading" }, "Loading the run…"));
     await Promise.all([this.readRun(), this.tree.start()]);
     await this.show(path);
     this.tree.element.focus({ preventScroll: true });
@@ -128,8 +129,16 @@ export class RunView {
     this.visits += 1;
     const visit = this.visits;
     this.detail.setAttribute("aria-busy", "true");
-    const node = path === "" ? null : await this.tree.select(path);
-    const page = await this.pageOf(path, node);
+    /** @type {TreeNode | null} */
+    let node = null;
+    /** @type {import("./overview.js").Page} */
+    let page;
+    try {
+      node = path === "" ? null : await this.tree.select(path);
+      page = await this.pageOf(path, node);
+    } catch (error) {
+      page = this.unloaded(path, error);
+    }
     if (visit !== this.visits) return;
     this.path = path;
     this.page = page;
@@ -155,6 +164,15 @@ export class RunView {
       return { element: words, update: () => {} };
     }
     return isStep(node) ? stepPage(this.source, this.run, node, this.onOpen) : componentPage(this.source, this.run, node, this.onOpen);
+  }
+
+  /**
+   * @param {string} path
+   * @param {unknown} error
+   */
+  unloaded(path, error) {
+    const again = el("button", { type: "button", click: () => void this.show(path) }, "try again");
+    return { element: el("div", { class: "box failed" }, el("p", {}, "This cannot be loaded now: ", visible(error instanceof Error ? error.message : error)), again), update: () => {} };
   }
 
   /** @param {TreeNode} node */
