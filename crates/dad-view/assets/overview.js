@@ -21,6 +21,8 @@ const MOST_ROWS = 100;
 /** What a change makes to be asked for again, in milliseconds: the parts of a component, and the timeline. */
 const RENEW_PARTS = 1500;
 const RENEW_TIMELINE = 4000;
+/** A loop of more iterations has no timeline of its own. */
+const LONGEST_TIMELINE = 500;
 
 /**
  * A section with a heading.
@@ -192,14 +194,16 @@ function runFacts(source, run) {
  * @param {Source} source
  * @param {string | undefined} of
  * @param {(path: string) => void} onOpen
+ * @param {() => number} [rows] how many it has at least
  */
-function timelineSection(source, of, onOpen) {
+function timelineSection(source, of, onOpen, rows = () => 0) {
   const { element: inner, show } = timelineBlock(onOpen);
   const element = section("Timeline", inner);
   element.hidden = of !== undefined;
   let notBefore = 0;
   const renew = atMostEvery(RENEW_TIMELINE, async () => {
     const begun = performance.now();
+    if (rows() > LONGEST_TIMELINE) return;
     if (begun < notBefore) return void (element.isConnected && setTimeout(renew, notBefore - begun));
     const timeline = await source.timeline(of).catch(() => null);
     // What takes long is asked for seldom.
@@ -312,9 +316,11 @@ export function componentPage(source, run, node, onOpen) {
   ]);
   const cells = node.is_loop ? stripBlock(source, node, onOpen) : null;
   const parts = partsBlock(source, node, false, onOpen);
-  const timeline = timelineSection(source, node.path, onOpen);
+  let iterations = node.is_loop ? node.children : 0;
+  const timeline = timelineSection(source, node.path, onOpen, () => iterations);
   const update = (/** @type {any} */ now, /** @type {TreeNode | null} */ one) => {
     if (!one) return;
+    iterations = one.is_loop ? one.children : 0;
     top.show({ run: { open_questions: now.open_questions, questions: now.questions }, node: one });
     cells?.update(one);
     parts.update(one);
