@@ -48,7 +48,9 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["opentelemetry*", "prost", "tonic*", "tracing-opentelemetry"],
         &["dad-observability"],
     ),
-    (&["hyper*", "sse-stream", "ureq"], &["dad-models"]),
+    // The one asks servers, the other is one.
+    (&["hyper*"], &["dad-models", "dad-view"]),
+    (&["sse-stream", "ureq"], &["dad-models"]),
     (&["reqwest", "rustls*"], &["dad-models", "dad-observability"]),
     (&["tree-sitter*", "ignore", "gix*"], &["dad-nodes"]),
     (&["globset"], &["dad-definition"]),

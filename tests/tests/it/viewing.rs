@@ -480,7 +480,7 @@ fn the_tree_is_answered_a_part_at_a_time() {
     let whole = of("ranges?of=f&cells=1")["cells"][0].clone();
     assert_eq!(
         (&whole["status"], &whole["failed"], &whole["first"]),
-        (&json!("waiting"), &json!(1), &json!("f.asks"))
+        (&json!("failed"), &json!(1), &json!("f.breaks"))
     );
     let found = |words: &str| {
         let found = of(&format!("find?{words}"));

@@ -178,7 +178,7 @@ impl Server {
             .spawn()?;
         let stdout = child.stdout.take().ok_or("the server has no output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let mut line = || lines.next().ok_or("the server says no address")?;
+        let mut line = || -> Outcome<String> { Ok(lines.next().ok_or("the server says no address")??) };
         let (address, file) = (line()?, line()?);
         let host = address.trim_start_matches("http://").trim_end_matches('/');
         let mut server = Self {

@@ -3,22 +3,17 @@
 //! A web page of another origin can send requests to every port of this machine. It has no session key, its requests name their
 //! origin, and if it has bound a name of its own to this machine the `Host` is not one of this server.
 
-use std::net::SocketAddr;
-
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
-use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
-use tokio::sync::Notify;
 
 use super::error::ApiError;
 use super::page::session_page;
+use super::session::{Session, is_same};
 use super::state::Shared;
-use crate::error::ViewError;
 
 /// The header with the key of the session.
 const SESSION: HeaderName = HeaderName::from_static("x-dhenara-session");
@@ -29,57 +24,6 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
 
 /// The longest body of a request, in bytes.
 const LONGEST_BODY: usize = 1024;
-
-/// The session of a server that stands by itself: the names by which it is asked, and the key of its page.
-pub(super) struct Session {
-    hosts: Vec<String>,
-    key: String,
-    /// The code that gives the key, once.
-    code: Mutex<Option<String>>,
-    pub(super) used: Notify,
-}
-
-impl Session {
-    pub(super) fn new(address: SocketAddr) -> Result<Self, ViewError> {
-        let port = address.port();
-        Ok(Self {
-            hosts: vec![address.to_string(), format!("localhost:{port}")],
-            key: random()?,
-            code: Mutex::new(None),
-            used: Notify::new(),
-        })
-    }
-
-    /// A code that gives the key once. One that was given before holds no longer.
-    pub(super) fn new_code(&self) -> Result<String, ViewError> {
-        let code = random()?;
-        *self.code.lock() = Some(code.clone());
-        Ok(code)
-    }
-
-    /// The key for a code, which holds no longer then.
-    fn redeem(&self, given: &str) -> Option<&str> {
-        let mut code = self.code.lock();
-        let is_it = code.as_deref().is_some_and(|code| is_same(code, given));
-        is_it.then(|| {
-            *code = None;
-            self.used.notify_one();
-            self.key.as_str()
-        })
-    }
-}
-
-/// 256 random bits in hexadecimal digits.
-fn random() -> Result<String, ViewError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| ViewError::Random(error.to_string()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Whether two texts are the same; the time that it takes tells nothing of where they differ.
-fn is_same(known: &str, given: &str) -> bool {
-    Sha256::digest(known) == Sha256::digest(given)
-}
 
 /// Refuses requests that do not come from the page of this server, and says in each answer what a browser may do with it.
 pub(super) async fn guard(State(view): Shared, request: Request, next: Next) -> Response {

@@ -38,6 +38,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "request", message)
     }
 
+    /// An answer that no page could show.
+    pub(super) fn too_long(message: String) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_long", message)
+    }
+
     /// A request that is to change something.
     pub(super) fn only_read() -> Self {
         let message = "this address is only read";

@@ -4,18 +4,17 @@
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use dad_project::Project;
-use derive_setters::Setters;
 use tokio::net::TcpListener;
 
-use self::access::Session;
 use self::error::ApiError;
+pub use self::options::ViewOptions;
+use self::session::Session;
 use self::state::Viewer;
 use crate::error::ViewError;
 
@@ -28,30 +27,13 @@ mod events;
 mod lines;
 mod nodes;
 mod open_runs;
+mod options;
 mod page;
 mod params;
 mod runs;
+mod session;
 mod state;
-
-/// The runs that a page shows, and the command that it names.
-#[derive(Clone, Debug, Setters)]
-#[setters(into)]
-#[non_exhaustive]
-pub struct ViewOptions {
-    /// The directories with runs; those of the project if there is none.
-    pub run_roots: Vec<PathBuf>,
-    /// The command in the lines to copy; `dhenara` by default.
-    pub program: String,
-}
-
-impl Default for ViewOptions {
-    fn default() -> Self {
-        Self {
-            run_roots: Vec::new(),
-            program: "dhenara".to_owned(),
-        }
-    }
-}
+mod timelines;
 
 /// The page of all runs of a project, for a program that has its own server. It only reads. The program says who may ask; a request
 /// that names another origin than its host is refused. Mount it under an address that ends with a slash.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use axum::Json;
 use axum::extract::State;
-use dad_core::{HierarchyPath, PathSelector, Timestamp};
-use dad_run::{FindNodes, IndexedNode, NodeRange, PlacedNode, RunIndex, Timeline, TimelineOptions};
+use dad_core::HierarchyPath;
+use dad_run::{FindNodes, IndexedNode, NodeRange, PlacedNode, RunIndex, Timeline};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -272,27 +272,18 @@ pub(super) async fn timeline(
     Words(within): Words<Within>,
 ) -> Answer<Rows> {
     let of = within.of.clone();
-    let dir = view.in_run(run, move |index| {
+    let found = view.in_run(run, move |index| {
         let count = count_of(index, of.as_ref())?;
         let node = of.as_ref().map(|of| index.node(of)).transpose()?.flatten();
         if let Some(node) = node.filter(|node| node.node.is_loop && count as usize > MOST) {
             let message = format!("`{}` has {count} iterations: too many rows", node.node.path);
-            return Err(
-                ApiError::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "too_long", message)
-                    .hint("ask for the timeline of one iteration"),
-            );
+            return Err(ApiError::too_long(message).hint("ask for the timeline of one iteration"));
         }
-        Ok(index.view()?.dir().to_path_buf())
+        Ok((index.view()?, index.seq()))
     });
-    let dir = dir.await?;
-    view.blocking(move |_| {
-        let selector = within
-            .of
-            .map(|of| of.as_str().parse::<PathSelector>())
-            .transpose();
-        let selector = selector.map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let options = TimelineOptions::default().within(selector);
-        let mut timeline = Timeline::read(dir, &options, Timestamp::now())?;
+    let (run, seq) = found.await?;
+    view.blocking(move |view| {
+        let mut timeline = view.timelines.read(&run, seq, within.of)?;
         let limit = within.limit.unwrap_or(MOST).min(MOST);
         let more = timeline.rows.len() > limit;
         timeline.rows.truncate(limit);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dad_core::RunId;
 use dad_run::{Catalog, RunIndex};
 use parking_lot::Mutex;
 
@@ -90,10 +91,8 @@ impl OpenRuns {
 }
 
 fn open(catalog: &Catalog, run: &str) -> Result<RunIndex, ApiError> {
-    let found = catalog.find(run, None)?;
     // The beginning of an id would be another name for the same index.
-    if found.dir.file_name().is_none_or(|name| name != run) {
-        return Err(ApiError::not_found(format!("there is no run `{run}`")));
-    }
-    Ok(RunIndex::open(&found.dir)?)
+    let id = run.parse::<RunId>();
+    let id = id.map_err(|_| ApiError::not_found(format!("there is no run `{run}`")))?;
+    Ok(RunIndex::open(&catalog.named(&id)?.dir)?)
 }

@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::ViewOptions;
-use super::access::Session;
 use super::checked_files::CheckedFiles;
 use super::error::ApiError;
 use super::open_runs::OpenRuns;
+use super::options::ViewOptions;
+use super::session::Session;
+use super::timelines::Timelines;
 
 /// The requests that read files at the same time; others wait. Each may hold a part of a step in memory.
 const READING: usize = 8;
@@ -31,6 +32,7 @@ pub(super) struct Viewer {
     pub(super) session: Option<Session>,
     pub(super) stopping: CancellationToken,
     pub(super) checked: CheckedFiles,
+    pub(super) timelines: Timelines,
     catalog: Catalog,
     open: OpenRuns,
     reading: Semaphore,
@@ -66,6 +68,7 @@ impl Viewer {
             session,
             stopping: CancellationToken::new(),
             checked: CheckedFiles::default(),
+            timelines: Timelines::default(),
             catalog,
             open: OpenRuns::default(),
             reading: Semaphore::new(READING),
@@ -79,6 +82,10 @@ impl Viewer {
     }
 
     /// Does work that blocks, such as reading files, on a thread for it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is no node, and no step waits for it"
+    )]
     pub(super) async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,

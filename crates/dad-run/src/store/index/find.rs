@@ -10,6 +10,7 @@ use super::nodes::{Kind, NodeId, RUN};
 use super::{IndexedNode, RunIndex};
 use crate::error::RunError;
 use crate::journal::record::RecordBody;
+use crate::journal::text::RecordText;
 
 /// The nodes that are wanted; by default all of them, from the beginning.
 #[derive(Clone, Debug, Setters)]
@@ -116,7 +117,7 @@ impl RunIndex {
         let RecordBody::StepCommitted(step) = records.at(node.recorded)?.body else {
             return Ok(false);
         };
-        let summary = step.summary.map(|summary| summary.into_inner());
+        let summary = step.summary.map(RecordText::into_inner);
         Ok(summary.is_some_and(|summary| summary.to_lowercase().contains(text)))
     }
 

@@ -58,7 +58,7 @@ pub struct RunIndex {
     checker: Checker<'static>,
     progress: Progress,
     nodes: Nodes,
-    /// Where the first record and each [`STRIDE`]th behind it begin.
+    /// The places of the first record and of each [`STRIDE`]th behind it.
     places: Vec<u64>,
     /// The last nodes that changed, each with the place of the record.
     recent: VecDeque<(u64, NodeId)>,
@@ -143,7 +143,7 @@ impl RunIndex {
             let checked = self.checker.check(text);
             let record = checked.map_err(|error| error.at(&path, number))?;
             self.checker.accept(text, line.len());
-            self.apply(record, place)
+            self.apply(&record, place)
                 .map_err(|reason| LineError::Damage(reason).at(&path, number))?;
         }
         self.learn_types();
@@ -280,7 +280,7 @@ impl RunIndex {
         ids.filter(|id| self.nodes.get(*id).recorded >= place).collect()
     }
 
-    fn apply(&mut self, record: Record, place: u64) -> Result<(), String> {
+    fn apply(&mut self, record: &Record, place: u64) -> Result<(), String> {
         if (record.seq - 1).is_multiple_of(STRIDE) {
             self.places.push(place);
         }
@@ -319,7 +319,6 @@ impl RunIndex {
             status,
             attempt,
             is_taken: false,
-            is_absorbed: false,
             recorded: place,
         };
         let (path, kind, change) = match body {
@@ -330,18 +329,9 @@ impl RunIndex {
                 };
                 (path, kind, change(StepStatus::Running, 0))
             }
-            RecordBody::ComponentCompleted {
-                path,
-                status,
-                absorbed,
-                ..
-            } => {
+            RecordBody::ComponentCompleted { path, status, .. } => {
                 let known = self.nodes.find(path).map(|id| self.nodes.get(id).kind);
-                let ended = Change {
-                    is_absorbed: *absorbed,
-                    ..change(*status, 0)
-                };
-                (path, known.unwrap_or(Kind::Component), ended)
+                (path, known.unwrap_or(Kind::Component), change(*status, 0))
             }
             RecordBody::Question { path, .. } => {
                 let known = self.nodes.find(path).map(|id| *self.nodes.get(id));
@@ -366,7 +356,6 @@ impl RunIndex {
             RecordBody::StepCommitted(step) => {
                 let ended = Change {
                     is_taken: step.is_taken(),
-                    is_absorbed: step.absorbed,
                     ..change(step.status, step.attempt)
                 };
                 (&step.path, Kind::Step, ended)

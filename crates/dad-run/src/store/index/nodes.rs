@@ -42,9 +42,9 @@ impl Kind {
 /// A node. There may be millions: each byte counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
-    /// Where its first record begins.
+    /// The place of its first record.
     pub(super) begun: u64,
-    /// Where the record begins that says how it is.
+    /// The place of the record that says how it is.
     pub(super) recorded: u64,
     pub(super) parent: NodeId,
     /// The number of an iteration, else the number of its name.
@@ -62,14 +62,12 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     /// Whether its result was taken from another run.
     pub(super) is_taken: bool,
-    /// Whether the run continued behind it although it failed.
-    pub(super) is_absorbed: bool,
 }
 
 impl Node {
     /// Whether it is a step that failed.
     pub(super) fn is_failed_step(&self) -> bool {
-        self.kind == Kind::Step && self.status.is_failure()
+        self.kind == Kind::Step && matches!(self.status, StepStatus::Failed | StepStatus::TimedOut)
     }
 }
 
@@ -78,8 +76,7 @@ pub(super) struct Change {
     pub(super) status: StepStatus,
     pub(super) attempt: u32,
     pub(super) is_taken: bool,
-    pub(super) is_absorbed: bool,
-    /// Where the record begins.
+    /// The place of the record.
     pub(super) recorded: u64,
 }
 
@@ -158,7 +155,6 @@ impl Nodes {
         node.status = change.status;
         node.attempt = u16::try_from(change.attempt).unwrap_or(u16::MAX);
         node.is_taken = change.is_taken;
-        node.is_absorbed = change.is_absorbed;
         node.recorded = change.recorded;
         let fails = node.is_failed_step();
         let mut around = node.parent;
@@ -284,19 +280,10 @@ impl Nodes {
         id
     }
 
-    /// The status of what is no step or component: what executes counts most, then what waits, then what failed.
+    /// The status of what is no step or component: of those of its children the one that counts most.
     fn status_of_children(&self, id: NodeId) -> StepStatus {
-        let mut worst = None;
-        for child in self.children(id) {
-            let child = self.get(child);
-            let status = match child.status {
-                status if child.is_absorbed && status.is_failure() => StepStatus::Completed,
-                status => status,
-            };
-            if worst.is_none_or(|worst| severity(status) > severity(worst)) {
-                worst = Some(status);
-            }
-        }
+        let statuses = self.children(id).map(|child| self.get(child).status);
+        let worst = statuses.max_by_key(|status| severity(*status));
         worst.unwrap_or(StepStatus::Pending)
     }
 }
@@ -321,19 +308,18 @@ fn new_node(parent: NodeId, name: u32, kind: Kind, index: u32, begun: u64) -> No
         status: StepStatus::Pending,
         kind,
         is_taken: false,
-        is_absorbed: false,
     }
 }
 
-/// The place of a status in the order in which a group of nodes shows it: what executes or waits first, then what failed.
+/// The place of a status in the order in which a group of nodes shows it: what failed first, then what waits or executes.
 pub(super) const fn severity(status: StepStatus) -> u8 {
     match status {
-        StepStatus::Running => 7,
+        StepStatus::Failed | StepStatus::TimedOut => 7,
         StepStatus::Waiting => 6,
-        StepStatus::Failed | StepStatus::TimedOut => 5,
+        StepStatus::Running => 5,
         StepStatus::Cancelled => 4,
-        StepStatus::Completed => 2,
-        StepStatus::Pending => 1,
+        StepStatus::Pending => 2,
+        StepStatus::Completed => 1,
         StepStatus::Skipped => 0,
         _ => 3,
     }

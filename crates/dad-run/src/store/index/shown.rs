@@ -11,7 +11,7 @@ use crate::error::RunError;
 use crate::journal::record::{Record, RecordBody};
 use crate::journal::state::between;
 use crate::journal::step_committed::StepCommitted;
-use crate::journal::text::RecordedError;
+use crate::journal::text::{RecordText, RecordedError};
 
 /// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,7 +101,7 @@ pub struct NodeRange {
     pub from: u32,
     /// Their number.
     pub count: u32,
-    /// The status among them that counts most: what executes or waits first, then what failed.
+    /// The status among them that counts most: failed, if a step in them did, then what waits or executes.
     pub status: StepStatus,
     /// The number of steps in them that failed.
     pub failed: u32,
@@ -141,8 +141,14 @@ impl RunIndex {
         let mut ranges: Vec<(NodeRange, u8)> = Vec::new();
         for child in self.nodes.children(id) {
             let node = self.nodes.get(child);
-            let status = self.status_of(child);
-            let (rank, failed) = (severity(status), node.failed + u32::from(node.is_failed_step()));
+            let failed = node.failed + u32::from(node.is_failed_step());
+            // A part in which a step failed shows it, also where the run continued behind that.
+            let status = if failed > 0 {
+                StepStatus::Failed
+            } else {
+                self.status_of(child)
+            };
+            let rank = severity(status);
             match ranges.last_mut().filter(|(range, _)| range.count < length) {
                 Some((range, worst)) => {
                     range.count += 1;
@@ -293,7 +299,7 @@ fn ended(shown: &mut IndexedNode, at: Timestamp, step: StepCommitted) {
         let took = std::time::Duration::from_millis(step.duration_ms);
         shown.started_at = at.checked_sub(took).ok();
     }
-    shown.summary = step.summary.map(|summary| summary.into_inner());
+    shown.summary = step.summary.map(RecordText::into_inner);
     shown.error = step.error.map(RecordedError::into_inner);
 }
 
