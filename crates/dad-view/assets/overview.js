@@ -72,8 +72,9 @@ export function tokens(usage) {
 
 /** @param {any} counts */
 function steps(counts) {
-  const names = ["completed", "reused", "failed", "skipped", "cancelled"];
-  return names.filter((name) => counts[name] > 0).map((name) => `${number(counts[name])} ${name}`).join(", ") || "none yet";
+  const names = ["completed", "failed", "skipped", "cancelled"].filter((name) => counts[name] > 0);
+  const reused = counts.reused > 0 ? ` (${number(counts.reused)} of them reused)` : "";
+  return names.map((name) => `${number(counts[name])} ${name}${name === "completed" ? reused : ""}`).join(", ") || "none yet";
 }
 
 /**

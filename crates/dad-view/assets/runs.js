@@ -292,7 +292,8 @@ export class RunsView {
 /** @param {any} counts */
 function stepsOf(counts) {
   if (!counts) return "";
-  const all = ["completed", "failed", "skipped", "reused", "cancelled"].reduce((sum, name) => sum + (counts[name] ?? 0), 0);
+  // Those that were reused are among the completed ones.
+  const all = ["completed", "failed", "skipped", "cancelled"].reduce((sum, name) => sum + (counts[name] ?? 0), 0);
   return el("span", {}, number(all), counts.failed > 0 && el("small", { class: "failed-text" }, `${number(counts.failed)} failed`));
 }
 

@@ -48,7 +48,7 @@ export function cost(dollars) {
  */
 export function ago(timestamp) {
   const past = Date.now() - Date.parse(timestamp);
-  return past < 45_000 ? "just now" : `${duration(past).replace(/ \d+\w$/u, "")} ago`;
+  return past < 60_000 ? "just now" : `${duration(past).replace(/ \d+\w$/u, "")} ago`;
 }
 
 /**

@@ -149,10 +149,19 @@ export class Tree {
       this.grow(place.family, place, cells.length);
       cells.forEach((cell, index) => (/** @type {Family} */ (place.family).places[index].group = cell));
     } else if (node && node.children > 0) {
-      place.family = { of: node.path, first: 0, isGrouped: false, places: [], asked: new Set() };
-      this.grow(place.family, place, node.children);
-      await this.load(place.family, 0);
+      await this.load(this.emptyFamily(place, node), 0);
     }
+    return place.family;
+  }
+
+  /**
+   * A family whose rows are loaded when they are drawn, unless they come before.
+   * @param {Place} place
+   * @param {TreeNode} node
+   */
+  emptyFamily(place, node) {
+    place.family = { of: node.path, first: 0, isGrouped: false, places: [], asked: new Set() };
+    this.grow(place.family, place, node.children);
     return place.family;
   }
 
@@ -429,10 +438,8 @@ export class Tree {
     const isNew = place.family === null && node.children > 0 && place.node?.children === 0;
     this.adopt(place, node);
     const { family } = place;
-    if (isNew && !(node.is_loop && node.children > SMALL_LOOP)) {
-      place.open = place.parent?.open ?? true;
-      await this.familyOf(place);
-    } else if (family?.isGrouped) this.regroup(place, node);
+    if (isNew) this.openNew(place, node);
+    else if (family?.isGrouped) this.regroup(place, node);
     else if (family && node.children > GROUP) {
       place.family = null;
       await this.familyOf(place);
@@ -451,9 +458,20 @@ export class Tree {
     if (!family || node.index === undefined) return;
     if (family.isGrouped && !family.places[Math.floor(node.index / GROUP)]?.family) return;
     const place = await this.put(family, parent, node);
-    if (!place || node.children === 0 || (node.is_loop && node.children > SMALL_LOOP)) return;
-    place.open = true;
-    await this.familyOf(place);
+    if (place && node.children > 0) this.openNew(place, node);
+  }
+
+  /**
+   * Opens what is new, unless it is a long loop or stands in one.
+   * @param {Place} place
+   * @param {TreeNode} node
+   */
+  openNew(place, node) {
+    const around = place.parent?.node;
+    const isLong = (/** @type {TreeNode | null | undefined} */ one) => one?.is_loop && one.children > SMALL_LOOP;
+    if (place.family || place.parent?.group || node.children > GROUP || isLong(node) || isLong(around)) return;
+    this.emptyFamily(place, node);
+    place.open = place.parent?.open ?? true;
   }
 
   /**
