@@ -1,7 +1,9 @@
-//! The page on which people look at a run, as one file that a browser opens without network.
+//! The page on which people look at runs, as one file or as a server.
 //!
-//! [`export_html`] writes the page with everything that it shows. Its tree is one JSON document, its steps are JSON documents in
-//! portions, which the page reads when a person looks at one of their steps.
+//! With the feature `server`, `ViewServer` shows all runs of a project, live, and `router` does so in a program's own server.
+//!
+//! [`export_html`] writes one run as a file that a browser opens without network, with everything that it shows. Its tree is one JSON
+//! document; its steps are JSON documents in portions, which the page reads when a person looks at one of their steps.
 //!
 //! ```no_run
 //! use dad_project::Project;

@@ -295,6 +295,14 @@ fn only_the_page_of_the_server_is_answered() {
             "401 session"
         );
     }
+    for other in [
+        "//api/v1/about",
+        "/%61pi/v1/about",
+        "/api/v1/../v1/about",
+        "/nothing",
+    ] {
+        assert_eq!(server.ask_as(other, &[]).error(), "401 session", "{other}");
+    }
     let of_other_origin = server.ask_as("/", &[("Origin", "http://evil.example")]);
     assert_eq!(of_other_origin.error(), "403 origin");
     let post = format!(

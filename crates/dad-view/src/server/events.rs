@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use dad_core::RunStatus;
+use dad_core::{Digest, RunId, RunStatus};
 use dad_run::{IndexedNode, RunIndex, Totals};
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -136,20 +136,24 @@ fn of_run(stream: RunStream) -> impl Stream<Item = Result<Event, Infallible>> {
 /// The stream of all runs: each event holds the rows that changed since the one before.
 struct RunsStream {
     view: Arc<Viewer>,
-    rows: BTreeMap<String, Value>,
+    rows: Rows,
     pause: Duration,
 }
+
+/// What the page knows of each run, by a digest: there may be very many.
+type Rows = Arc<BTreeMap<RunId, Digest>>;
 
 /// The changes of the list of runs.
 #[derive(Serialize)]
 struct ChangedRuns {
     runs: Vec<Value>,
-    removed: Vec<String>,
+    removed: Vec<RunId>,
 }
 
 impl RunsStream {
     async fn new(view: Arc<Viewer>) -> Result<Self, ApiError> {
-        let rows = rows(&view).await?;
+        let rows = Rows::default();
+        let (rows, _) = view.blocking(move |view| changes(view, &rows)).await?;
         Ok(Self {
             view,
             rows,
@@ -161,28 +165,34 @@ impl RunsStream {
         loop {
             tokio::time::sleep(self.pause).await;
             let begun = Instant::now();
-            let rows = rows(&self.view).await?;
-            self.pause = PAUSE_OF_RUNS.max(begun.elapsed() * REST);
-            let is_new = |(name, row): &(&String, &Value)| self.rows.get(*name) != Some(*row);
-            let runs: Vec<Value> = rows.iter().filter(is_new).map(|(_, row)| row.clone()).collect();
-            let is_gone = |name: &&String| !rows.contains_key(*name);
-            let removed: Vec<String> = self.rows.keys().filter(is_gone).cloned().collect();
+            let before = Arc::clone(&self.rows);
+            let look = self.view.blocking(move |view| changes(view, &before));
+            let (rows, changed) = look.await?;
             self.rows = rows;
-            if !runs.is_empty() || !removed.is_empty() {
-                return Ok(ChangedRuns { runs, removed });
+            self.pause = PAUSE_OF_RUNS.max(begun.elapsed() * REST);
+            if !changed.runs.is_empty() || !changed.removed.is_empty() {
+                return Ok(changed);
             }
         }
     }
 }
 
-/// The rows of all runs by their names.
-async fn rows(view: &Arc<Viewer>) -> Result<BTreeMap<String, Value>, ApiError> {
-    view.blocking(|view| {
-        let listing = view.listing()?;
-        let row = |run: &dad_run::RunEntry| (run.run_id.to_string(), json!(run));
-        Ok(listing.runs.iter().map(row).collect())
-    })
-    .await
+/// The runs as they are now, and how they differ from what the page knows.
+fn changes(view: &Viewer, before: &Rows) -> Result<(Rows, ChangedRuns), ApiError> {
+    let listing = view.listing()?;
+    let mut rows = BTreeMap::new();
+    let mut runs = Vec::new();
+    for run in &listing.runs {
+        let row = json!(run);
+        let digest = Digest::of_json(&row);
+        if before.get(&run.run_id) != Some(&digest) {
+            runs.push(row);
+        }
+        rows.insert(run.run_id.clone(), digest);
+    }
+    let removed = before.keys().filter(|id| !rows.contains_key(*id));
+    let removed = removed.cloned().collect();
+    Ok((Arc::new(rows), ChangedRuns { runs, removed }))
 }
 
 fn of_runs(stream: RunsStream) -> impl Stream<Item = Result<Event, Infallible>> {
