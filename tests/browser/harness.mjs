@@ -85,11 +85,14 @@ export function titled(page, text) {
 /** Fails with the serious violations that axe finds. */
 export async function accessible(page, what) {
   // The policy of the page keeps other scripts out; that of the test comes by the protocol of the debugger.
-  await page.evaluate(`${axe}; undefined`);
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(`${axe}; undefined`);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   assert.deepEqual(grave.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html}: ${failureSummary}`)]), [], what);
 }
+
+/** A window for each width and scheme of colours that is looked at: the narrowest, usual ones, and the widest. */
+export const WINDOWS = [[360, "light"], [1000, "light"], [2560, "light"], [360, "dark"], [1400, "dark"]].map(([width, colorScheme]) => ({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" }));
 
 /** Fails if a page, or what it shows of a run, is wider than the window. */
 export async function fits(page, what) {

@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { CANARY, accessible, browser, current, dhenara, execute, fits, newPage, projectWith, rows, title, titled, work } from "./harness.mjs";
+import { CANARY, WINDOWS, accessible, browser, current, dhenara, execute, fits, newPage, projectWith, rows, title, titled, work } from "./harness.mjs";
 
 /** Makes a run, and the page of it. */
 function exported() {
@@ -157,17 +157,15 @@ const tests = {
   },
 
   async "it fits each width, in light and dark"(file) {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const width of [360, 800, 2560]) {
-        const page = await opened(file, { viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" });
-        for (const hash of ["", "f.prints", "f.writes", "f.each", "f.asks"]) {
-          await page.goto(`${page.url().split("#")[0]}#${hash}`);
-          await page.evaluate(() => document.documentElement.classList.add("at-detail"));
-          await fits(page, `${width}, ${hash}`);
-          await accessible(page, `${width}, ${colorScheme}, ${hash}`);
-        }
-        await page.context().close();
+    for (const window of WINDOWS) {
+      const page = await opened(file, window);
+      for (const hash of ["", "f.prints", "f.writes", "f.each", "f.asks"]) {
+        await page.goto(`${page.url().split("#")[0]}#${hash}`);
+        await titled(page, hash.split(".")[1] ?? "run_");
+        await fits(page, `${window.viewport.width}, ${hash}`);
+        await accessible(page, `${window.viewport.width}, ${window.colorScheme}, ${hash}`);
       }
+      await page.context().close();
     }
     const page = await opened(file, { colorScheme: "light" });
     const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

@@ -7,7 +7,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { CANARY, accessible, current, dhenara, execute, fits, newPage, projectWith, rows, sealed, title, titled, work } from "./harness.mjs";
+import { CANARY, WINDOWS, accessible, current, dhenara, execute, fits, newPage, projectWith, rows, sealed, title, titled, work } from "./harness.mjs";
 
 const environment = { ...process.env, HOME: join(work, "home"), XDG_STATE_HOME: join(work, "home/state"), XDG_CONFIG_HOME: join(work, "home/config"), XDG_DATA_HOME: join(work, "home/data"), NO_COLOR: "1" };
 
@@ -136,7 +136,7 @@ async function prepared() {
     "fails.yaml": FAILS, "big.yaml": LONG_PRINT, "talks.yaml": ASKS_MODEL, "slow.yaml": SLOW, "context.txt": "A sentence of a long text.\n".repeat(LONG_PROMPT / 27),
     ".dhenara/models.yaml": `- name: local/writer\n  base_url: http://127.0.0.1:${talker.address().port}\n  auth: none\n  price: { input: 3.0, output: 15.0 }\n`,
   });
-  await run(project, "big.yaml", 0);
+  const big = run(project, "big.yaml", 0);
   await run(project, "talks.yaml", 0);
   await run(project, "fails.yaml", 0);
   await run(project, "flow.yaml", 3);
@@ -144,6 +144,7 @@ async function prepared() {
   assert.deepEqual(labelled.map(({ status }) => status), [0, 0], labelled.map(({ output }) => output).join());
   talker.close();
   writeLongRun(project);
+  await big;
   const list = JSON.parse((await command(project, "runs", "list", "--json")).output);
   return { project, ids: Object.fromEntries(list.runs.map(({ root_id, run_id }) => [run_id === LONG_RUN ? "long" : root_id, run_id])) };
 }
@@ -408,16 +409,14 @@ const tests = {
 
   async "it fits each width, in light and dark"(given) {
     const { f, fails, talks } = given.ids;
-    const places = ["#/", "#/?text=zzz", `#/${f}`, `#/${f}/f.prints`, `#/${f}/f.writes`, `#/${fails}/fails.again`, `#/${fails}/fails.again.iter_0.test`, `#/${talks}/talks.writes`];
-    for (const colorScheme of ["light", "dark"]) {
-      for (const width of [360, 1000, 2560]) {
-        for (const hash of places) {
-          const page = await at(given, hash, { viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" });
-          await page.waitForSelector(".run-row, .empty, main dl", { state: "attached" });
-          await fits(page, `${width}, ${hash}`);
-          await accessible(page, `${width}, ${colorScheme}, ${hash}`);
-          await page.context().close();
-        }
+    const places = { "#/": ".run-row", "#/?text=zzz": ".empty", [`#/${f}`]: ".lane-row", [`#/${f}/f.prints`]: ".printed", [`#/${f}/f.writes`]: ".diff", [`#/${fails}/fails.again`]: ".strip .cell", [`#/${fails}/fails.again.iter_0.test`]: ".box.failed", [`#/${talks}/talks.writes`]: ".turn" };
+    for (const window of WINDOWS) {
+      const page = await at(given, "#/", window);
+      for (const [hash, part] of Object.entries(places)) {
+        await page.evaluate((place) => (location.hash = place), hash);
+        await page.waitForSelector(part, { state: "attached" });
+        await fits(page, `${window.viewport.width}, ${hash}`);
+        await accessible(page, `${window.viewport.width}, ${window.colorScheme}, ${hash}`);
       }
     }
   },

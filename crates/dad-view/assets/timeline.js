@@ -92,7 +92,7 @@ export function timelineBlock(onOpen) {
     length = Math.max(1, Date.parse(timeline.to) - from);
     const used = Object.keys(ACTIVITIES).filter((name) => timeline.time[`${name}_ms`] > 0);
     const keys = used.map((name) => el("span", { class: "key" }, el("i", { class: `swatch ${name}` }), `${ACTIVITIES[name]} ${duration(timeline.time[`${name}_ms`])}`));
-    fill(legend, keys, el("span", { class: "key" }, el("i", { class: "swatch working critical" }), "decided the end"));
+    fill(legend, keys, el("span", { class: "key" }, el("i", { class: "swatch working critical" }), "critical path"));
     none.hidden = timeline.rows.length > 0;
     list.element.style.height = `${Math.min(timeline.rows.length, 16) * LANE_ROW + 2}px`;
     list.show(timeline.rows);
