@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command};
 use std::time::Duration;
 
+use dhenara::run::{FindNodes, RunIndex, RunView};
+use dhenara::types::StepStatus;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -962,4 +964,63 @@ fn a_program_has_the_page_in_its_own_server() {
         ask("/runs/api/v1/runs", "Origin: https://evil.example\r\n").error(),
         "403 origin"
     );
+}
+
+/// The directories of runs below another one.
+fn kept_runs(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let dirs = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+    let found = dirs.flat_map(|entry| match entry.path().join(".run/journal.jsonl").exists() {
+        true => vec![entry.path()],
+        false => kept_runs(&entry.path()),
+    });
+    found.collect()
+}
+
+#[test]
+fn an_index_says_of_a_run_what_a_view_says() {
+    let kept = kept_runs(&crate::harness::workspace().join("tests/data/format_1"));
+    assert!(kept.len() > 3, "{kept:?}");
+    kept.iter().for_each(|run| compare(run));
+    let env = waiting();
+    let run = env.last_run();
+    let mut followed = RunIndex::open(&run).unwrap();
+    compare(&run);
+    drop(env.run(&["answer", "last", "--approve", "--no-input"]).expect(0));
+    compare(&run);
+    assert!(followed.follow().unwrap());
+    assert!(!followed.follow().unwrap());
+    let path = "f.asks".parse().unwrap();
+    assert_eq!(
+        followed.node(&path).unwrap().unwrap().node.status,
+        StepStatus::Completed
+    );
+}
+
+fn compare(run: &Path) {
+    let (view, index) = (RunView::open(run).unwrap(), RunIndex::open(run).unwrap());
+    assert_eq!(index.status().unwrap(), view.status, "{}", run.display());
+    assert_eq!(index.totals(), view.totals, "{}", run.display());
+    for (path, entry) in view.entries() {
+        let node = index.node(path).unwrap().unwrap().node;
+        assert_eq!(node.status, entry.status(), "{path} of {}", run.display());
+        let step = index.step(path).unwrap().unwrap();
+        assert_eq!(
+            json!(step.view.entry(path)),
+            json!(entry),
+            "{path} of {}",
+            run.display()
+        );
+        assert_eq!(
+            step.attempts,
+            view.attempts(path).unwrap(),
+            "{path} of {}",
+            run.display()
+        );
+    }
+    let failed = view.steps().filter(|step| step.status == StepStatus::Failed);
+    let found = index
+        .find(&FindNodes::default().failed(true).most(1000_usize))
+        .unwrap();
+    assert_eq!(found.nodes.len(), failed.count(), "{}", run.display());
 }
