@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{api, book, clients, layers, packages, profile, receivers, release, third_party, tidy};
+use crate::{api, book, browser, clients, layers, packages, profile, receivers, release, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -32,6 +32,7 @@ const STEPS_OF_ALL: &[Step] = &[
     ("official clients", official_clients),
     ("third-party servers", third_party::run),
     ("receivers of signals", receivers::run),
+    ("pages in a browser", browser::run),
     ("each package alone", release::packages_alone),
 ];
 

@@ -17,6 +17,7 @@ const EXIT_CODES: &str = "crates/dad-cli/src/exit_code.rs";
 
 /// The types of errors that carry a code, each made by a function that takes the code among its first arguments.
 const WITH_CODE: &[&str] = &[
+    "ApiError",
     "CommandError",
     "ErrorInfo",
     "NodeError",

@@ -30,6 +30,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("dad-terminal", 5),
     ("dad-testing", 6),
     ("dhenara", 6),
+    ("dad-view", 7),
     ("dad-cli", 8),
 ];
 
@@ -47,7 +48,9 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["opentelemetry*", "prost", "tonic*", "tracing-opentelemetry"],
         &["dad-observability"],
     ),
-    (&["hyper*", "sse-stream", "ureq"], &["dad-models"]),
+    // The one asks servers, the other is one.
+    (&["hyper*"], &["dad-models", "dad-view"]),
+    (&["sse-stream", "ureq"], &["dad-models"]),
     (&["reqwest", "rustls*"], &["dad-models", "dad-observability"]),
     (&["tree-sitter*", "ignore", "gix*"], &["dad-nodes"]),
     (&["globset"], &["dad-definition"]),
@@ -64,7 +67,7 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["dad-terminal"],
     ),
     (&["anstream", "anstyle"], &["dad-terminal", "dad-cli"]),
-    (&["axum*", "rust-embed*"], &["dad-view"]),
+    (&["axum*", "rust-embed*", "sha2"], &["dad-view"]),
     (&["clap*", "miette", "anyhow"], &["dad-cli"]),
 ];
 

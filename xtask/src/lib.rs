@@ -14,6 +14,7 @@
 pub mod api;
 pub mod bench;
 pub mod book;
+pub mod browser;
 pub mod ci;
 pub mod clients;
 pub mod errors;

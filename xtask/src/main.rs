@@ -9,7 +9,7 @@ use std::env;
 use std::process::ExitCode;
 
 use xtask::{
-    api, bench, book, ci, clients, layers, models, packages, profile, receivers, reference, release,
+    api, bench, book, browser, ci, clients, layers, models, packages, profile, receivers, reference, release,
     third_party, tidy,
 };
 
@@ -22,6 +22,7 @@ Developer tasks. Usage: cargo xtask TASK
                    --update           writes it down
   clients          the official clients of the providers against the strict servers of the tests
                    --record           writes down the requests that they send
+  browser          the page of a run: its types, and a page in Chromium (needs node, npm and a browser), from packages below target/
   receivers        the exporters at receivers that others wrote (rotel, opentelemetry-proto), from a virtual environment below target/
   third-party      our client at servers that others wrote (litellm, llmock), from a virtual environment below target/
   layers           which crate may depend on which, and which file of a crate may import from which
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         ["clients", options @ ..] => clients::run(options),
         ["third-party"] => third_party::run(),
         ["receivers"] => receivers::run(),
+        ["browser"] => browser::run(),
         ["api", options @ ..] => api::run(options),
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),

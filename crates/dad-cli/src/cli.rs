@@ -59,6 +59,8 @@ use crate::commands::step::StepArgs;
 use crate::commands::trace::TraceCommand;
 use crate::commands::trust::TrustArgs;
 use crate::commands::validate::ValidateArgs;
+#[cfg(feature = "view")]
+use crate::commands::view::ViewArgs;
 use crate::commands::wait::WaitArgs;
 use crate::error::CommandError;
 use crate::options::Place;
@@ -109,6 +111,8 @@ enum Command {
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
+    #[cfg(feature = "view")]
+    View(ViewArgs),
     /// Take the traces of runs to other tools.
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -230,6 +234,8 @@ impl Command {
             Self::Runs(RunsCommand::Graph(arguments)) => arguments,
             Self::Runs(RunsCommand::Export(arguments)) => arguments,
             Self::Runs(RunsCommand::Import(arguments)) => arguments,
+            #[cfg(feature = "view")]
+            Self::View(arguments) => arguments,
             Self::Trace(command) => command.arguments(),
             Self::Models(ModelsCommand::List(arguments)) => arguments,
             Self::Models(ModelsCommand::Show(arguments)) => arguments,

@@ -8,7 +8,7 @@ use dad_definition::SpanMap;
 use dad_events::Event;
 use dad_run::{
     Answer, OpenQuestion, QuestionKind, RerunPlan, RunContext, RunContextBuilder, RunDiff, RunFollower,
-    RunView, SetupError, ViewEntry, request_cancel,
+    RunView, SetupError, StepAttempt, ViewEntry, request_cancel,
 };
 use dad_runner::{Runner, forecast};
 use serde::Serialize;
@@ -153,6 +153,19 @@ impl ProjectRun {
     /// If there is no such step, or several, or a record or file of it cannot be read.
     pub fn transcript(&self, step: &str) -> Result<Transcript, ProjectError> {
         Ok(Transcript::of(&self.view, self.step(step)?)?)
+    }
+
+    /// The conversations of one step of many: its attempts are those of
+    /// [`RunView::attempts_by_step`], so that the journal is not read again for each step.
+    ///
+    /// # Errors
+    /// If a file of it cannot be read.
+    pub fn transcript_of(
+        &self,
+        path: HierarchyPath,
+        attempts: Vec<StepAttempt>,
+    ) -> Result<Transcript, ProjectError> {
+        Ok(Transcript::of_attempts(&self.view, path, attempts)?)
     }
 
     fn step(&self, step: &str) -> Result<HierarchyPath, ProjectError> {

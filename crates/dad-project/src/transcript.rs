@@ -125,8 +125,18 @@ impl From<ToolCall> for CalledTool {
 impl Transcript {
     /// Reads the attempts of a step.
     pub(crate) fn of(view: &RunView, path: HierarchyPath) -> Result<Self, RunError> {
-        let mut attempts = Vec::new();
-        for attempt in view.attempts(&path)? {
+        let attempts = view.attempts(&path)?;
+        Self::of_attempts(view, path, attempts)
+    }
+
+    /// Reads the conversations of a step whose attempts are known.
+    pub(crate) fn of_attempts(
+        view: &RunView,
+        path: HierarchyPath,
+        known: Vec<StepAttempt>,
+    ) -> Result<Self, RunError> {
+        let mut attempts = Vec::with_capacity(known.len());
+        for attempt in known {
             let mut told = Told::default();
             for exchange in view.exchanges(&path, &attempt)? {
                 told.add(view, &path, exchange)?;

@@ -325,7 +325,10 @@ impl User {
         Some((self.state_dir()?, variable))
     }
 
-    fn state_dir(&self) -> Option<PathBuf> {
+    /// The directory of the user's state, which only they enter: `DHENARA_STATE_DIR`, else `dhenara` in `XDG_STATE_HOME` or
+    /// `~/.local/state`; `None` if the environment names none of them.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<PathBuf> {
         let variables = &self.0.variables;
         let state = directory(variables, "XDG_STATE_HOME")
             .or_else(|| Some(directory(variables, "HOME")?.join(".local/state")));

@@ -130,6 +130,9 @@ pub use self::store::definition_file::{DefinitionChanges, RecordedDefinition};
 pub use self::store::diff::{RunDiff, RunSide, StepDiff, StepSide};
 pub use self::store::filter::RunFilter;
 pub use self::store::follow::RunFollower;
+pub use self::store::index::{
+    ChangedNodes, FindNodes, FoundNodes, IndexedNode, IndexedStep, NodeKind, NodeRange, PlacedNode, RunIndex,
+};
 pub use self::store::inventory::{Inventory, Leftover, StoredRun};
 pub use self::store::labels::{Labels, ParseTagError, Tag};
 pub use self::store::memo_file::MemoLine;
@@ -139,6 +142,7 @@ pub use self::store::prune::{Failure, PruneReport};
 pub use self::store::question_file::{FactsFile, Question};
 pub use self::store::repair::{Repair, RepairDecision, UncertainStep};
 pub use self::store::retention::{KeepReason, PlannedRun, PrunePlan, RetentionPolicy, plan_prune};
+pub use self::store::run_document::RunDocument;
 pub use self::store::run_entry::{RunEntry, Unreadable};
 pub use self::store::search::{
     FoundRun, FoundText, SearchFindings, SearchText, SearchTextError, search_runs,

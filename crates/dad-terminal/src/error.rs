@@ -28,6 +28,14 @@ pub enum TerminalError {
         /// The failure, in words.
         reason: String,
     },
+    /// The browser named by `BROWSER`, or that of the system.
+    #[error("the browser `{browser}` cannot be started: {reason}")]
+    Browser {
+        /// The command.
+        browser: String,
+        /// The reason, in words.
+        reason: String,
+    },
     /// A file that an option of a ready-made handler names.
     #[error("`{}` {reason}", path.display())]
     File {

@@ -58,7 +58,7 @@ pub use input::{
 pub use path::{PathKind, PathOptions};
 pub use printer::{print_component_completion, print_node_completion};
 pub use progress::Progress;
-pub use prompt::open_in_editor;
+pub use prompt::{open_in_browser, open_in_editor};
 pub use screen::{
     Lines, PromptsForbidden, editor_is_open, forbid_prompts, is_interactive, output_width, print_line, stderr,
 };

@@ -72,6 +72,7 @@ mod git;
 mod hostile_files;
 #[cfg(unix)]
 mod hostile_run;
+mod html_pages;
 mod http;
 mod json;
 mod json_outside;
@@ -163,3 +164,5 @@ mod traces;
 #[cfg(unix)]
 mod trust;
 mod tutorial;
+#[cfg(unix)]
+mod viewing;

@@ -105,7 +105,12 @@ const PAGES: [Page<'_>; 8] = [
         files: &[("flows/poet.yaml", POET)],
         before: "dhenara run poet\n",
         words: &[("STEP", "draft")],
-        codes: &[],
+        codes: &[
+            // It ends with Ctrl-C; `viewing` starts it.
+            ("dhenara view", None),
+            // There is no such machine.
+            ("ssh ", None),
+        ],
     },
     Page {
         file: "docs/howto/traces.md",

@@ -250,6 +250,10 @@ async fn a_credential_that_is_echoed_stands_nowhere() {
     let resumed = env.run(&["resume", "last", "--json"]);
     let steps = env.run(&["runs", "show", "last", "ask"]);
     assert_all_clean(&env, &[&approved, &answered, &resumed, &steps]);
+    let page = env
+        .run(&["runs", "export", "last", "--html", "-o", "-"])
+        .expect(0);
+    assert_all_clean(&env, &[&page]);
 
     let run = env.last_run();
     assert!(
@@ -282,4 +286,27 @@ async fn a_credential_that_is_echoed_stands_nowhere() {
             "{step} in memory and on disk\n{approved}\n{answered}\n{resumed}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_run_holds_no_credential() {
+    let server = server().await;
+    let env = project(&server);
+    let given = format!("given={KEY}");
+    let started = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--var",
+        &given,
+        "--var",
+        "forms=@forms.txt",
+    ];
+    drop(env.run(&started).expect(3));
+    drop(env.run(&["answer", "last", "told", "--approve"]));
+    let page = env
+        .run(&["runs", "export", "last", "--html", "-o", "-"])
+        .expect(0);
+    assert!(page.stdout.contains("[redacted]"));
+    assert_clean("the page", page.stdout.as_bytes());
 }

@@ -2,7 +2,7 @@
 //!
 //! The many runs are copies of one that the library made, under ids of their own; the run with many steps is really run,
 //! over a loop. Both lie in memory where the system has such a place, so that what remains is the cost of the program
-//! and of the system calls. Each question is asked of the library, and of the `dhenara` command as a process.
+//! and of the system calls. Each question is asked of the library, of the `dhenara` command as a process, and of `dhenara view`.
 //!
 //! Started by `cargo xtask bench runs`.
 #![expect(
@@ -12,8 +12,10 @@
 )]
 
 use std::error::Error;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -127,7 +129,111 @@ fn measure(options: &Options) -> Outcome<()> {
         let time = median(options.rounds, called)?;
         reported(title, time, peak);
     }
+    let of_run = format!("runs/{name}");
+    let (rounds, middle) = (
+        format!("{}.rounds", RunView::open(&run)?.root_id),
+        options.steps / 2,
+    );
+    let nodes = format!("{of_run}/children?of={rounds}&from={middle}");
+    let step = format!("{of_run}/step?path={rounds}.iter_{middle}.step");
+    viewed(options, &many, &["runs"])?;
+    viewed(
+        options,
+        &long,
+        &[&of_run, &nodes, &step, &format!("{of_run}/timeline")],
+    )
+}
+
+/// Measures the answers of `dhenara view`: the first one of each kind, which reads what the others find in memory, and the median of
+/// more. The memory is that of the server at its largest.
+fn viewed(options: &Options, project: &Path, targets: &[&str]) -> Outcome<()> {
+    let mut server = Server::start(&options.dhenara, project)?;
+    for target in targets {
+        let kind = target.rsplit('/').next().unwrap_or_default();
+        let kind = kind.split('?').next().unwrap_or_default();
+        let kind = if kind.starts_with("run_") { "RUN" } else { kind };
+        let first = median(1, || server.ask(target))?;
+        reported(&format!("view: first {kind}"), first, server.peak_kib());
+        let more = median(options.rounds, || server.ask(target))?;
+        reported(&format!("view: {kind}"), more, server.peak_kib());
+    }
     Ok(())
+}
+
+/// A server of the page, with a session.
+struct Server {
+    child: Child,
+    host: String,
+    key: String,
+}
+
+impl Server {
+    fn start(dhenara: &Path, project: &Path) -> Outcome<Self> {
+        let mut child = Command::new(dhenara)
+            .args(["view", "--no-open"])
+            .current_dir(project)
+            .env("DHENARA_STATE_DIR", project.join(".state"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("the server has no output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let mut line = || -> Outcome<String> { Ok(lines.next().ok_or("the server says no address")??) };
+        let (address, file) = (line()?, line()?);
+        let host = address.trim_start_matches("http://").trim_end_matches('/');
+        let mut server = Self {
+            child,
+            host: host.to_owned(),
+            key: String::new(),
+        };
+        let file = fs::read_to_string(file)?;
+        let code = between(&file, "name=\"code\" value=\"").ok_or("the file has no code")?;
+        let body = format!("code={code}");
+        let length = body.len();
+        let opened = server.send(
+            &format!("POST /session HTTP/1.1\r\nContent-Length: {length}"),
+            &body,
+        )?;
+        let key = between(&opened, "name=\"dhenara-session\" content=\"").ok_or("there is no session")?;
+        key.clone_into(&mut server.key);
+        Ok(server)
+    }
+
+    /// Asks for an address, and reads the whole answer.
+    fn ask(&mut self, target: &str) -> Outcome<()> {
+        let head = format!("GET /api/v1/{target} HTTP/1.1\r\nX-Dhenara-Session: {}", self.key);
+        let answer = self.send(&head, "")?;
+        if answer.starts_with("HTTP/1.1 200 ") {
+            return Ok(());
+        }
+        Err(format!("`{target}`: {answer}").into())
+    }
+
+    fn send(&self, head: &str, body: &str) -> Outcome<String> {
+        let mut stream = TcpStream::connect(&self.host)?;
+        let rest = format!("Host: {}\r\nConnection: close\r\n\r\n{body}", self.host);
+        stream.write_all(format!("{head}\r\n{rest}").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    fn peak_kib(&self) -> Option<u64> {
+        peak_kib(&format!("/proc/{}/status", self.child.id()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It ends with the measurement, and has nothing to keep.
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+/// The value of an attribute whose beginning is known.
+fn between<'t>(text: &'t str, before: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(before)?;
+    Some(rest.split_once('"')?.0)
 }
 
 fn reported(title: &str, time: Duration, peak_kib: Option<u64>) {

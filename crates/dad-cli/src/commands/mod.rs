@@ -21,6 +21,8 @@ pub(crate) mod step;
 pub(crate) mod trace;
 pub(crate) mod trust;
 pub(crate) mod validate;
+#[cfg(feature = "view")]
+pub(crate) mod view;
 pub(crate) mod wait;
 
 use crate::app::App;

@@ -125,7 +125,8 @@ impl JournalWriter {
         self.link = link;
         let seq = self.next_seq;
         self.next_seq += 1;
-        self.progress.apply(seq, at, body, before);
+        let voided = before.map(|step| step.totals().counts);
+        self.progress.apply(seq, at, body, voided);
         #[cfg(debug_assertions)]
         self.compare_with_reader()?;
         Ok(seq)

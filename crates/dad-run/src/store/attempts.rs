@@ -1,5 +1,6 @@
 //! The attempts of a step, and the exchanges that each of them made.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use dad_core::{ErrorInfo, HierarchyPath, StepStatus, Timestamp};
@@ -29,6 +30,9 @@ pub struct StepAttempt {
     pub ended_at: Option<Timestamp>,
     /// Why it ended otherwise than well, shortened.
     pub error: Option<ErrorInfo>,
+    /// Why it was begun; `None` if it was not.
+    #[serde(skip)]
+    pub reason: Option<Reason>,
     /// The numbers of the records that began and resumed it, which name its directories.
     #[serde(skip)]
     started: Vec<u64>,
@@ -45,6 +49,7 @@ impl StepAttempt {
             started_at: started_at.into(),
             ended_at: None,
             error: None,
+            reason: None,
             started: Vec::new(),
             is_result: false,
         }
@@ -63,11 +68,22 @@ impl RunView {
     /// # Errors
     /// If the journal cannot be read.
     pub fn attempts(&self, step: &HierarchyPath) -> Result<Vec<StepAttempt>, RunError> {
-        let mut attempts = Vec::new();
-        for record in self.records_of(step)? {
-            note(&mut attempts, record);
-        }
-        Ok(attempts)
+        Ok(attempts_in(self.records_of(step)?))
+    }
+
+    /// The attempts of all steps that were begun, by one reading of the journal.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn attempts_by_step(&self) -> Result<HashMap<HierarchyPath, Vec<StepAttempt>>, RunError> {
+        let mut found: HashMap<HierarchyPath, Vec<StepAttempt>> = HashMap::new();
+        self.each_record(|record| {
+            if let Some(path) = record.body.path().cloned() {
+                note(found.entry(path).or_default(), record);
+            }
+        })?;
+        found.retain(|_, attempts| !attempts.is_empty());
+        Ok(found)
     }
 
     /// The exchanges that an attempt of a step finished. Those of the attempt that ended the step are the recorded ones; what
@@ -123,6 +139,22 @@ impl RunView {
         Ok(files)
     }
 
+    /// The directories with the files of an attempt, by their names in the run: that of the step which it ended, or those that it
+    /// left, or works in. The last is the newest.
+    ///
+    /// # Errors
+    /// If a directory cannot be listed.
+    pub fn attempt_dirs(
+        &self,
+        step: &HierarchyPath,
+        attempt: &StepAttempt,
+    ) -> Result<Vec<PathBuf>, RunError> {
+        if attempt.is_result {
+            return Ok(vec![step.to_relative_dir()]);
+        }
+        self.left_by(attempt)
+    }
+
     /// The directories that an attempt left, by their names in the run. Each time it was resumed it began with a copy.
     fn left_by(&self, attempt: &StepAttempt) -> Result<Vec<PathBuf>, RunError> {
         let mut dirs = Vec::new();
@@ -137,6 +169,15 @@ impl RunView {
         }
         Ok(dirs)
     }
+}
+
+/// The attempts that the records of a step tell of, oldest first.
+pub(crate) fn attempts_in(records: impl IntoIterator<Item = Record>) -> Vec<StepAttempt> {
+    let mut attempts = Vec::new();
+    for record in records {
+        note(&mut attempts, record);
+    }
+    attempts
 }
 
 /// Notes what a record of a step says of its attempts.
@@ -158,6 +199,7 @@ fn note(attempts: &mut Vec<StepAttempt>, record: Record) {
                     attempts.iter_mut().for_each(|before| before.is_result = false);
                     let mut begun = StepAttempt::new(attempt, at);
                     begun.started.push(record.seq);
+                    begun.reason = Some(reason);
                     attempts.push(begun);
                 }
             }

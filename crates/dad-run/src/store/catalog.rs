@@ -70,6 +70,12 @@ impl Catalog {
         self
     }
 
+    /// The directories that runs are looked for in.
+    #[must_use]
+    pub fn places(&self) -> &[PathBuf] {
+        &self.places
+    }
+
     /// Tells runs of the user from others by this key; `last` and beginnings of ids then name only the user's.
     #[must_use]
     pub fn with_origin_key(mut self, key: impl Into<Option<OriginKey>>) -> Self {
@@ -174,6 +180,20 @@ impl Catalog {
             found.push((dir, names));
         }
         Ok(found)
+    }
+
+    /// The run of an id, found without looking at others.
+    ///
+    /// # Errors
+    /// [`SetupError::UnknownRun`], or why the run cannot be read.
+    pub fn named(&self, id: &RunId) -> Result<RunEntry, RunError> {
+        for place in self.open_places()? {
+            if place.kind(id.as_str())? == Some(EntryKind::Dir) {
+                let entry = read_entry(&place, id.as_str(), self.key.as_ref())?;
+                return entry.ok_or_else(|| no_run(&place, id.as_str()).into());
+            }
+        }
+        Err(unknown(id.as_str(), None).into())
     }
 
     /// The run of an id, of a unique prefix of one, or `last`: the newest run, of `root_id` where one is named.

@@ -189,13 +189,13 @@ impl Replayed for Followed {
 
 /// The facts about a step's node that its events tell.
 #[derive(Debug)]
-struct FollowedNode {
-    node_type: NodeType,
+pub(super) struct FollowedNode {
+    pub(super) node_type: NodeType,
     may_retry: bool,
 }
 
 /// The nodes of a definition, by their paths without iterations.
-fn nodes(definition: &Definition, root: &HierarchyPath) -> HashMap<HierarchyPath, FollowedNode> {
+pub(super) fn nodes(definition: &Definition, root: &HierarchyPath) -> HashMap<HierarchyPath, FollowedNode> {
     let mut found = HashMap::new();
     let body = &definition.body;
     add_nodes(&mut found, root, &body.elements);

@@ -113,6 +113,15 @@ impl RunView {
             .transpose()
     }
 
+    /// The length and digest that a file in the directory of a step has now. As much of it is in memory as a buffer takes.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn measured(&self, path: &HierarchyPath, name: &str) -> Result<ArtifactRef, RunError> {
+        let file = path.to_relative_dir().join(name);
+        Ok(self.files().digest(&file, name.to_owned())?)
+    }
+
     /// The exchanges of a step that ended, as they were recorded.
     pub(crate) fn memos(&self, step: &StepCommitted) -> Result<Vec<MemoLine>, RunError> {
         let artifacts = self.artifacts(step)?;

@@ -143,7 +143,7 @@ impl RunView {
         Self::of_state(Arc::new(dir), status, state, JournalEnd::default())
     }
 
-    fn of_state(
+    pub(super) fn of_state(
         files: Arc<dyn RunFiles>,
         status: RunStatus,
         mut state: RunState,

@@ -1,7 +1,7 @@
 //! Texts in the editor of the person.
 
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,29 @@ pub fn open_in_editor(path: &Path) -> Result<(), TerminalError> {
         return Ok(());
     }
     Err(failed(format!("ended with {status}")))
+}
+
+/// Opens a page in the browser named by `BROWSER`, else in what the system opens pages with, and does not wait for it.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn open_in_browser(page: &Path) -> Result<(), TerminalError> {
+    let named = std::env::var("BROWSER")
+        .ok()
+        .filter(|value| !value.trim().is_empty());
+    let browser = named.unwrap_or_else(|| OPENER.to_owned());
+    let started = command(&browser, page)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = started.map_err(|error| TerminalError::Browser {
+        browser,
+        reason: error.to_string(),
+    })?;
+    // A browser that is the first of its kind goes on as long as its window is open.
+    std::thread::spawn(move || child.wait());
+    Ok(())
 }
 
 /// The command that shows long texts: `PAGER`, else `less`.

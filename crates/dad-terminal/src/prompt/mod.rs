@@ -9,8 +9,8 @@ mod raw;
 
 pub(crate) use canvas::{Canvas, Drawing};
 pub(crate) use drive::{Key, drive, size};
-pub use editor::open_in_editor;
 pub(crate) use editor::{edit, editor, pager, result_pager};
+pub use editor::{open_in_browser, open_in_editor};
 pub(crate) use line::Line;
 pub(crate) use menu::{Item, Menu};
 pub(crate) use raw::KeptRaw;

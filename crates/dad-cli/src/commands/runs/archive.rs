@@ -8,6 +8,8 @@ use dad_terminal::{internal::count, print_line, printable};
 use serde_json::json;
 
 use crate::app::App;
+#[cfg(feature = "view")]
+use crate::commands::runs::page;
 use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
@@ -17,15 +19,27 @@ use crate::output::program;
 use crate::output::summary::command_in;
 use crate::output::{json, out};
 
-/// Write a run into one file, which another machine imports. Its journal, results and conversations go with it, and known secrets
-/// are masked in it as in the run.
+/// Write a run into one file: an archive that another machine imports, or a page for people. Its journal, results and conversations
+/// go with it, and known secrets are masked in it as in the run.
 #[derive(Debug, Args)]
+#[cfg_attr(
+    feature = "view",
+    command(group(clap::ArgGroup::new("form").required(true).args(["tar", "html"])))
+)]
 pub(crate) struct ExportArgs {
     /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
     run: String,
     /// The archive to make, in the format tar; `-` for standard output.
     #[arg(long, value_name = "FILE")]
-    tar: PathBuf,
+    #[cfg_attr(
+        feature = "view",
+        arg(required_unless_present = "html", conflicts_with = "html")
+    )]
+    #[cfg_attr(not(feature = "view"), arg(required = true))]
+    tar: Option<PathBuf>,
+    #[cfg(feature = "view")]
+    #[command(flatten)]
+    page: page::PageOptions,
     #[command(flatten)]
     place: Place,
 }
@@ -35,16 +49,18 @@ impl Execute for ExportArgs {
         let project = app.project_or_here(&self.place)?;
         let entry = project.runs()?.find(&self.run, None)?;
         let view = project.view(&entry)?;
-        if self.tar == Path::new("-") {
-            if io::stdout().is_terminal() {
-                let error = CommandError::usage("archive", "an archive is not written to a terminal");
-                return Err(error.with_hint("name a file, or send standard output to one"));
-            }
+        let Some(tar) = &self.tar else {
+            #[cfg(feature = "view")]
+            page::write(&project.run_of(view), &self.page)?;
+            return Ok(exit_code::DONE);
+        };
+        if tar == Path::new("-") {
+            refuse_terminal("archive", "an archive")?;
             view.export(io::stdout().lock())?;
             return Ok(exit_code::DONE);
         }
-        let files = write_new(&self.tar, "archive", |archive| Ok(view.export(archive)?))?;
-        let name = printable(&self.tar.display().to_string());
+        let files = write_new(tar, "archive", |archive| Ok(view.export(archive)?))?;
+        let name = printable(&tar.display().to_string());
         print_line(&format!("{}: {} in `{name}`", entry.run_id, count(files, "file")));
         Ok(exit_code::DONE)
     }
@@ -55,6 +71,15 @@ impl Execute for ExportArgs {
             ..CommonOptions::default()
         }
     }
+}
+
+/// Refuses to write what no person reads to a terminal.
+pub(crate) fn refuse_terminal(code: &str, what: &str) -> Result<(), CommandError> {
+    if !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let error = CommandError::usage(code, format!("{what} is not written to a terminal"));
+    Err(error.with_hint("name a file, or send standard output to one"))
 }
 
 /// Make a run of an archive that `runs export` wrote. It counts as another user's run: looking at it executes nothing, and `resume`,

@@ -10,6 +10,8 @@ pub(crate) mod label;
 pub(crate) mod list;
 pub(crate) mod logs;
 mod original;
+#[cfg(feature = "view")]
+mod page;
 pub(crate) mod path;
 pub(crate) mod prune;
 mod removal;

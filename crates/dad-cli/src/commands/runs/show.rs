@@ -1,21 +1,16 @@
 //! `dhenara runs show`.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use dad_core::{
-    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp, format_duration,
-    format_size,
-};
-use dad_run::{Labels, OpenQuestion, OriginalRun, RunView, StepCommitted, Totals, ViewEntry};
+use dad_core::{ErrorInfo, HierarchyPath, RunStatus, StepStatus, format_duration, format_size};
+use dad_run::{Labels, OriginalRun, RunDocument, RunView, StepCommitted, ViewEntry};
 use dad_terminal::{
     BOLD, DIM,
     internal::{count, mark, path_indent, path_name, run_style, waits_for},
     output_width, printable,
 };
-use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::app::App;
 use crate::commands::runs::select::{missing, select, selector};
@@ -101,7 +96,10 @@ fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
 /// Shows a run and its tree.
 fn run(view: &RunView, arguments: &ShowArgs) -> Result<(), CommandError> {
     if arguments.json {
-        out::document(&run_json(view))?;
+        out::document(&Document {
+            schema_version: json::FORMAT,
+            run: view.document(),
+        })?;
         return Ok(());
     }
     let width = output_width();
@@ -293,54 +291,8 @@ pub(super) fn end(step: &StepCommitted, width: usize) -> String {
 
 /// A run as `--json` prints it: its steps are written one by one, for there may be very many.
 #[derive(Serialize)]
-struct RunDocument<'a> {
+struct Document<'a> {
     schema_version: u32,
-    run_id: &'a RunId,
-    run_dir: &'a Path,
-    root_id: &'a ElementId,
-    status: RunStatus,
-    error: &'a Option<ErrorInfo>,
-    parent: &'a Option<RunId>,
-    created_at: Timestamp,
-    last_record_at: Timestamp,
-    totals: Totals,
-    torn: bool,
-    labels: Labels,
-    open_questions: Vec<&'a OpenQuestion>,
-    steps: Steps<'a>,
-}
-
-struct Steps<'a>(&'a RunView);
-
-impl Serialize for Steps<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.entries().map(|(path, entry)| entry_json(path, entry)))
-    }
-}
-
-fn run_json(view: &RunView) -> RunDocument<'_> {
-    RunDocument {
-        schema_version: json::FORMAT,
-        run_id: &view.run_id,
-        run_dir: view.dir(),
-        root_id: &view.root_id,
-        status: view.status,
-        error: &view.error,
-        parent: &view.parent,
-        created_at: view.created_at,
-        last_record_at: view.last_record_at,
-        totals: view.totals,
-        torn: view.torn,
-        labels: Labels::read(view.dir()).unwrap_or_default(),
-        open_questions: view.open_questions().collect(),
-        steps: Steps(view),
-    }
-}
-
-fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
-    let mut value = json!({ "path": path });
-    if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), json!(entry)) {
-        fields.extend(more);
-    }
-    value
+    #[serde(flatten)]
+    run: RunDocument<'a>,
 }

@@ -73,12 +73,19 @@ impl Entries {
         let RecordBody::StepCommitted(step) = body else {
             return Ok(());
         };
-        let earlier = self.step(&step.path);
-        let is_settled_twice = earlier.is_some_and(|earlier| {
-            earlier.status == StepStatus::Completed
-                && !step.is_taken()
-                && !open.steps.contains_key(&step.path)
-        });
+        let earlier = self.step(&step.path).map(|earlier| earlier.status);
+        Self::check_end(step, earlier, open)
+    }
+
+    /// Refuses the end of a step that ended as `earlier` before, and was not begun again.
+    pub(crate) fn check_end(
+        step: &StepCommitted,
+        earlier: Option<StepStatus>,
+        open: &Open,
+    ) -> Result<(), String> {
+        let is_settled_twice = earlier == Some(StepStatus::Completed)
+            && !step.is_taken()
+            && !open.steps.contains_key(&step.path);
         if is_settled_twice {
             Err(format!("`{}` has ended already", step.path))
         } else {
@@ -86,7 +93,7 @@ impl Entries {
         }
     }
 
-    pub(super) fn apply(&mut self, seq: u64, at: Timestamp, body: RecordBody, progress: &Progress) {
+    pub(crate) fn apply(&mut self, seq: u64, at: Timestamp, body: RecordBody, progress: &Progress) {
         match body {
             RecordBody::RunStarted(start) | RecordBody::RunResumed(start) => {
                 self.driver(start.driver, progress);

@@ -48,8 +48,9 @@ impl RunState {
     /// Takes a record in.
     pub(crate) fn apply(&mut self, record: Record) {
         let Record { seq, at, body } = record;
-        let before = voided_by(&body, &self.progress.open).and_then(|path| self.entries.step(path));
-        self.progress.apply(seq, at, &body, before);
+        let voided = voided_by(&body, &self.progress.open).and_then(|path| self.entries.step(path));
+        let voided = voided.map(|step| step.totals().counts);
+        self.progress.apply(seq, at, &body, voided);
         self.entries.apply(seq, at, body, &self.progress);
     }
 }

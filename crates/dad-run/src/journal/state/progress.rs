@@ -1,11 +1,10 @@
 //! The part of a run's state that its driver keeps.
 
-use dad_core::Timestamp;
+use dad_core::{StatusCounts, Timestamp};
 
 use super::open::Open;
 use super::tally::Tally;
 use crate::journal::record::RecordBody;
-use crate::journal::step_committed::StepCommitted;
 
 /// The state of a run that its driver keeps.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,15 +14,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Takes a record in. `before` is how its step ended before, if the record voids that.
-    pub(crate) fn apply(
-        &mut self,
-        seq: u64,
-        at: Timestamp,
-        body: &RecordBody,
-        before: Option<&StepCommitted>,
-    ) {
-        self.tally.apply(seq, at, body, before);
+    /// Takes a record in. `voided` is how its step counted before, if the record voids that.
+    pub(crate) fn apply(&mut self, seq: u64, at: Timestamp, body: &RecordBody, voided: Option<StatusCounts>) {
+        self.tally.apply(seq, at, body, voided);
         self.open.apply(at, body, &self.tally);
     }
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dad_core::{
-    Budget, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp,
+    Budget, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StatusCounts, StepStatus,
+    Timestamp,
 };
 use serde::Deserialize;
 
 use crate::journal::record::{ControlKind, RecordBody, SessionStart};
 use crate::journal::session::Session;
 use crate::journal::settings::RunSettings;
-use crate::journal::step_committed::{StepCommitted, Totals};
+use crate::journal::step_committed::Totals;
 use crate::journal::text::RecordedError;
 
 /// The sums, settings and session of a run.
@@ -68,18 +69,12 @@ pub(crate) struct Created {
 }
 
 impl Tally {
-    pub(super) fn apply(
-        &mut self,
-        seq: u64,
-        at: Timestamp,
-        body: &RecordBody,
-        before: Option<&StepCommitted>,
-    ) {
+    pub(super) fn apply(&mut self, seq: u64, at: Timestamp, body: &RecordBody, voided: Option<StatusCounts>) {
         let last_at = self.last_at.replace(at);
         self.seq = seq;
         // What executes again, or asks to, voids how it ended before; what that consumed stays consumed.
-        if let Some(voided) = before {
-            self.totals.counts.remove(&voided.totals().counts);
+        if let Some(voided) = voided {
+            self.totals.counts.remove(&voided);
         }
         match body {
             RecordBody::RunCreated { .. } => self.run_created(at, body),
