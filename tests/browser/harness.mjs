@@ -67,6 +67,8 @@ export const browser = await chromium.launch({ executablePath: process.env.CHROM
 export async function newPage(allowed, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
   const page = await context.newPage();
+  // The server of a debug build reads a long run slowly on a busy machine.
+  page.setDefaultTimeout(120_000);
   page.on("console", (message) => page.mayLog || assert.fail(`the page logged: ${message.text()}`));
   page.on("pageerror", (error) => assert.fail(`the page failed: ${error.stack || error.message}`));
   page.on("request", (request) => assert.ok(allowed.test(request.url()), `the page asked for ${request.url()}`));

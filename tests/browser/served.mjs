@@ -269,25 +269,25 @@ const tests = {
     const page = await at(given, "#/");
     await page.waitForSelector(".connection.live");
     const running = command(given.project, "run", "flow", "slow.yaml");
-    await page.waitForSelector(".run-row .status.running", { timeout: 60_000 });
+    await page.waitForSelector(".run-row .status.running");
     await page.locator(".run-row .agent", { hasText: "slow" }).click();
     await titled(page, "run_");
-    await page.waitForSelector('.tree .name:text-is("iter_1")', { timeout: 30_000 });
+    await page.waitForSelector('.tree .name:text-is("iter_1")');
     // What has the focus keeps it, and the row with the keyboard stays the same.
     await page.locator(".tree").focus();
     await page.keyboard.press("ArrowDown");
     const before = await current(page);
-    await page.waitForSelector('.tree .name:text-is("iter_4")', { timeout: 30_000 });
+    await page.waitForSelector('.tree .name:text-is("iter_4")');
     assert.equal(await current(page), before);
     assert.equal(await page.evaluate(() => document.activeElement?.id), "tree");
     await page.waitForFunction(() => /[2-9] completed/u.test(document.querySelector("main dl")?.textContent ?? ""));
-    await page.waitForSelector('.tree .name:text-is("talks")', { timeout: 30_000 });
+    await page.waitForSelector('.tree .name:text-is("talks")');
     await page.locator('.tree .name:text-is("talks")').click();
-    await page.waitForSelector(".live-output >> text=line 1", { timeout: 20_000 });
-    await page.waitForSelector(".live-output >> text=line 3", { timeout: 20_000 });
+    await page.waitForSelector(".live-output >> text=line 1");
+    await page.waitForSelector(".live-output >> text=line 3");
     assert.equal((await running).status, 0);
-    await page.waitForSelector("h1 .status.completed", { timeout: 20_000 });
-    await page.waitForSelector("text=exit code 0", { timeout: 20_000 });
+    await page.waitForSelector("h1 .status.completed");
+    await page.waitForSelector("text=exit code 0");
     assert.match(await page.locator(".run-name").innerText(), /✓/u);
   },
 
@@ -314,7 +314,7 @@ const tests = {
       }).observe(document, { subtree: true, childList: true });
     });
     await page.goto(`${given.server.address}#/${LONG_RUN}`);
-    await page.waitForFunction(() => window.first, undefined, { timeout: 60_000 });
+    await page.waitForFunction(() => window.first);
     const { answers } = await page.evaluate(() => window.first);
     // The document itself is none of its resources.
     assert.ok(answers.length + 1 <= 6, answers.map(({ name }) => name).join("\n"));
@@ -325,7 +325,7 @@ const tests = {
     await page.keyboard.press("ArrowRight");
     await page.waitForSelector("text=iterations 1,000 to 1,999");
     await page.keyboard.press("f");
-    await page.waitForURL(/iter_99998/u, { timeout: 60_000 });
+    await page.waitForURL(/iter_99998/u);
     assert.equal(await current(page), "item");
     await page.keyboard.press("End");
     await page.waitForFunction(() => document.querySelector(".tree .row.current .name"));
@@ -362,7 +362,7 @@ const tests = {
     await page.waitForSelector('button:has-text("load it")');
     assert.ok(Date.now() - begun < 10_000, `${Date.now() - begun} ms`);
     await page.locator('button:has-text("load it")').first().click();
-    await page.waitForSelector("article.user", { timeout: 60_000 });
+    await page.waitForSelector("article.user");
     assert.match(await page.locator("article.user").innerText(), /A sentence of a long text/u);
     await page.waitForSelector("text=show all of it");
   },
@@ -432,7 +432,7 @@ const tests = {
     assert.match(await page.locator(".connection").innerText(), /no server, next try in \d+ s/u);
     // Another server at the same place knows nothing of the session.
     const again = await serve(join(work, "stops"), "--port", new URL(server.address).port);
-    await page.waitForSelector("text=The session of this page is over", { timeout: 30_000 });
+    await page.waitForSelector("text=The session of this page is over");
     await again.stop();
     await page.reload().catch(() => {});
   },
