@@ -123,7 +123,7 @@ pub fn run() -> Result<(), TaskError> {
     }
 }
 
-/// Reads the text files that git tracks in this repository.
+/// Reads the files that git tracks in this repository; those that are no text count as empty.
 ///
 /// # Errors
 /// If git cannot list them, or one cannot be read.
@@ -137,13 +137,11 @@ pub fn files() -> Result<Vec<SourceFile>, TaskError> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(TaskError(format!("cannot read `{path}`: {error}"))),
         };
-        // A file that is no text has no lines to check.
-        if let Ok(text) = String::from_utf8(bytes) {
-            files.push(SourceFile {
-                path: path.to_owned(),
-                text,
-            });
-        }
+        files.push(SourceFile {
+            path: path.to_owned(),
+            // A file that is no text, such as a picture, is there for links and has no lines to check.
+            text: String::from_utf8(bytes).unwrap_or_default(),
+        });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)

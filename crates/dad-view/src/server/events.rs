@@ -140,7 +140,7 @@ struct RunsStream {
     pause: Duration,
 }
 
-/// What the page knows of each run, by a digest: there may be very many.
+/// The rows that the page has, by a digest of each: there may be very many.
 type Rows = Arc<BTreeMap<RunId, Digest>>;
 
 /// The changes of the list of runs.
