@@ -25,10 +25,11 @@ pub(super) fn session_page(key: &str) -> String {
     page(&format!("<meta name=\"dhenara-session\" content=\"{key}\">\n"))
 }
 
+/// The page has no picture for its tab, so that no browser asks for one without the key.
 fn page(elements: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{}{elements}\
-         <link rel=\"stylesheet\" href=\"assets/page.css\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"assets/page.css\">\n\
          <script type=\"module\" src=\"assets/page.js\"></script>\n</head>\n<body>\n{}</body>\n</html>\n",
         assets::head_elements("Runs"),
         assets::BODY
