@@ -38,7 +38,7 @@ const REQUIRED: &[&str] = &[
 const ADDED: &[&str] = &[".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml.orig"];
 
 /// The directories of a package, and the program that prepares its build.
-const DIRECTORIES: &[&str] = &["data/", "src/", "build.rs"];
+const DIRECTORIES: &[&str] = &["assets/", "data/", "src/", "build.rs"];
 
 /// Whether cargo builds each package while it makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
