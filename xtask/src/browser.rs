@@ -11,9 +11,6 @@ use crate::workspace_root;
 
 const TESTS: &str = "tests/browser";
 
-/// The browser of the system.
-const CHROMIUM: &str = "/usr/bin/chromium";
-
 /// The place of the packages and of the runs, below the root of the workspace.
 const PLACE: &str = "target/browser";
 
@@ -37,16 +34,6 @@ pub fn run() -> Result<(), TaskError> {
         run_command(&mut node)?;
     }
     Ok(())
-}
-
-/// Whether the programs that the checks need are there.
-#[must_use]
-pub fn is_installed() -> bool {
-    let browser = std::env::var_os("CHROMIUM").unwrap_or_else(|| CHROMIUM.into());
-    ["node".into(), "npm".into(), browser].iter().all(|program| {
-        let version = Command::new(program).arg("--version").output();
-        version.is_ok_and(|output| output.status.success())
-    })
 }
 
 /// The directory with the packages. The registry is asked only if other ones were installed before, or none.

@@ -21,7 +21,6 @@ const STEPS: &[Step] = &[
     ("documentation", documentation),
     ("public interface", public_interface),
     ("tests", tests),
-    ("pages in a browser", pages),
     ("features", features),
     ("packages", packages::run),
     ("oldest Rust", oldest_rust),
@@ -33,6 +32,7 @@ const STEPS_OF_ALL: &[Step] = &[
     ("official clients", official_clients),
     ("third-party servers", third_party::run),
     ("receivers of signals", receivers::run),
+    ("pages in a browser", browser::run),
     ("each package alone", release::packages_alone),
 ];
 
@@ -104,15 +104,6 @@ fn tests() -> Result<(), TaskError> {
         .args(["test", "--workspace", "--locked"])
         .env("INSTA_UPDATE", "no");
     run_command(&mut command)
-}
-
-/// The page of runs in Chromium, where there is one.
-fn pages() -> Result<(), TaskError> {
-    if browser::is_installed() {
-        return browser::run();
-    }
-    eprintln!("not checked: this step needs Node.js with npm, and Chromium");
-    Ok(())
 }
 
 /// Licences, banned and duplicate dependencies, and their sources, by the rules of `deny.toml`.
